@@ -1,0 +1,1 @@
+"""Runs a snippet nobody trusts and tells what happened."""
