@@ -1,1 +1,1 @@
-"""Joins knowledge and sandbox for people: the service, Discord, a local Discord, the command line."""
+"""Joins knowledge and sandbox for people: service, Discord, local Discord, command line."""

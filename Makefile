@@ -1,0 +1,43 @@
+# make run · make test · make lint · make bench: each sets up what it needs on a fresh checkout.
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench pins clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+$(VENV)/run.ready: pyproject.toml constraints.txt tools/setup.sh
+	tools/setup.sh run $(VENV)
+
+$(VENV)/dev.ready: pyproject.toml constraints.txt tools/setup.sh
+	tools/setup.sh dev $(VENV)
+
+run: $(VENV)/run.ready ## Start the local Discord, the bot and the sandbox on this machine
+	$(BIN)/tutor local
+
+test: $(VENV)/dev.ready ## Run all tests
+	tools/setup.sh browser $(VENV)
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev.ready ## Check format, style, types and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.ready ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/dev.ready ## Measure: warm against cold runs, search and start-up
+	$(BIN)/python tools/bench.py
+
+pins: $(VENV)/dev.ready ## Write the versions installed now into constraints.txt
+	$(BIN)/python tools/pins.py > constraints.new
+	mv constraints.new constraints.txt
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

@@ -1,0 +1,128 @@
+"""Examines this machine: is all there that the tutor needs, and if not, what to do?"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from sandbox.pool import SandboxError
+
+from bot.assembly import build_pool, build_searcher
+from bot.settings import Settings, SettingsError
+from knowledge.entry import EntryError, load_entries
+from knowledge.post import parse
+
+PACKAGES = ("traceback-tutor", "torch", "sentence-transformers", "faiss-cpu", "discord.py")
+_WORDS_ONLY = "my loss does not go down any more, what can it be?"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was examined."""
+
+    name: str
+    well: bool
+    finding: str
+    remedy: str = ""
+    needed: bool = True
+    """False for what the tutor can do without."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The check as plain data."""
+        return {
+            "ok": self.well,
+            "finding": self.finding,
+            "remedy": None if self.well else self.remedy or None,
+            "needed": self.needed,
+        }
+
+
+async def examine() -> list[Check]:
+    """Run all checks, each by doing what it names. Raises ValidationError for a bad setting."""
+    settings = Settings()
+    checks: tuple[Callable[[Settings], Awaitable[Check]], ...] = (
+        _versions,
+        _entries,
+        _meaning,
+        _sandbox,
+        _gpu,
+        _token,
+    )
+    return [await check(settings) for check in checks]
+
+
+async def _versions(settings: Settings) -> Check:
+    found = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    return Check("versions", True, f"Python {python}, {found}")
+
+
+async def _entries(settings: Settings) -> Check:
+    try:
+        entries = load_entries()
+    except EntryError as error:
+        return Check(
+            "entries", False, str(error), "Mend the files named, or install the tutor anew."
+        )
+    return Check("entries", True, f"{len(entries)} entries in three languages")
+
+
+async def _meaning(settings: Settings) -> Check:
+    """The encoder and the index, examined by a search that no signature can decide."""
+
+    def search() -> str:
+        searcher = build_searcher(settings)
+        searcher.search(parse(_WORDS_ONLY))
+        return settings.encoder or "the bundled all-MiniLM-L6-v2"
+
+    try:
+        model = await asyncio.to_thread(search)
+    except (EntryError, OSError, ValueError, RuntimeError) as error:
+        return Check(
+            "model and index",
+            False,
+            f"{type(error).__name__}: {error}",
+            "Unset TUTOR_ENCODER for the bundled model, and see that TUTOR_CACHE is writable "
+            f"(now {settings.cache}).",
+        )
+    return Check("model and index", True, f"{model}; index under {settings.cache}")
+
+
+async def _sandbox(settings: Settings) -> Check:
+    try:
+        async with build_pool(settings) as pool:
+            return Check("sandbox", True, f"tier {pool.tier}: {pool.why}")
+    except SandboxError as error:
+        return Check(
+            "sandbox", False, str(error), "See docs/operator.md, 'When the sandbox refuses'."
+        )
+
+
+async def _gpu(settings: Settings) -> Check:
+    # A child process asks, so that this one never holds a CUDA context.
+    asking = (
+        "import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else '')"
+    )
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        asking,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    name = (await child.communicate())[0].decode(errors="replace").strip()
+    return Check("gpu", bool(name), name or "no CUDA GPU; runs take the CPU", needed=False)
+
+
+async def _token(settings: Settings) -> Check:
+    remedy = "Put the bot token into a file and set TUTOR_TOKEN_FILE; `tutor local` needs none."
+    try:
+        token = settings.read_token()
+    except SettingsError as error:
+        return Check("token", False, str(error), remedy, needed=False)
+    finding = "present" if token is not None else "not set"
+    return Check("token", token is not None, finding, remedy, needed=False)

@@ -1,0 +1,87 @@
+"""Every setting of the tutor, with its default. Read from TUTOR_* environment variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from platformdirs import user_cache_path, user_data_path
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sandbox.protocol import Limits, Tier
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names it and the remedy."""
+
+
+class Settings(BaseSettings):
+    """What an operator can choose. Each field is the environment variable TUTOR_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix="TUTOR_", frozen=True, extra="ignore")
+
+    # Discord
+    token: SecretStr | None = None
+    """The bot token. Prefer `token_file`: a file is harder to leak than an environment."""
+    token_file: Path | None = None
+    discord_api: str | None = None
+    """Base address of another REST API than Discord's, for the local Discord."""
+    discord_gateway: str | None = None
+    """Address of another gateway than Discord's, for the local Discord."""
+    message_content: bool = True
+    """Whether the bot has the message-content intent and answers tracebacks posted in a channel."""
+    max_attachment_bytes: Annotated[int, Field(ge=1)] = 1_000_000
+    """The largest file of a message or command that is read."""
+
+    # State
+    database: Path = Field(default_factory=lambda: user_data_path("traceback-tutor") / "tutor.db")
+    keep_days: Annotated[int, Field(ge=0)] = 30
+    """Days for which the text of an `/explain` is kept for "Confirm my fix"; 0 keeps nothing."""
+
+    # Knowledge
+    encoder: str | None = None
+    """A sentence-transformers name or path; the bundled all-MiniLM-L6-v2 when not set."""
+    cache: Path = Field(default_factory=lambda: user_cache_path("traceback-tutor"))
+
+    # Sandbox
+    minimum_tier: Tier = Tier.STRONG
+    """Runs are refused when this machine cannot build walls of this tier."""
+    wall_s: Annotated[float, Field(gt=0, le=3600)] = Limits().wall_s
+    memory_mib: Annotated[int, Field(ge=64)] = Limits().memory_mib
+    output_bytes: Annotated[int, Field(ge=1024)] = Limits().output_bytes
+    code_bytes: Annotated[int, Field(ge=1)] = Limits().code_bytes
+    armed_cells: Annotated[int, Field(ge=1, le=64)] = 2
+    """Cells kept ready, so that a run starts in milliseconds."""
+    concurrency: Annotated[int | None, Field(ge=1)] = None
+    """Runs at the same time; the number of processors when not set."""
+
+    def limits(self) -> Limits:
+        """The limits of one run."""
+        return Limits(
+            wall_s=self.wall_s,
+            memory_mib=self.memory_mib,
+            output_bytes=self.output_bytes,
+            code_bytes=self.code_bytes,
+        )
+
+    def read_token(self) -> SecretStr | None:
+        """The token from the file or the environment; None when neither is set.
+
+        Raises SettingsError when the file cannot be read or is empty. The token is never part
+        of a message.
+        """
+        if self.token_file is None:
+            return self.token
+        try:
+            token = self.token_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"The token file {self.token_file} cannot be read ({type(error).__name__}). "
+                "Set TUTOR_TOKEN_FILE to a readable text file that holds the bot token."
+            ) from None
+        if not token:
+            raise SettingsError(
+                f"The token file {self.token_file} is empty. Put the bot token into it."
+            )
+        return SecretStr(token)
