@@ -250,9 +250,12 @@ def local(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
 ) -> None:
     """Try everything on this machine: a local Discord in the browser, with the real bot in it."""
-    from bot.local.launch import launch
+    from bot.local.launch import LocalDiscordError, launch
 
-    launch(Settings(), host, port)
+    try:
+        asyncio.run(launch(host, port))
+    except LocalDiscordError as error:
+        _fail(str(error), EXIT_FAILED)
 
 
 @app.command()

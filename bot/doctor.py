@@ -81,7 +81,9 @@ async def _meaning(settings: Settings) -> Check:
 
     try:
         model = await asyncio.to_thread(search)
-    except (EntryError, OSError, ValueError, RuntimeError) as error:
+    except EntryError:
+        return Check("model and index", False, "not examined, because the entries do not load")
+    except (OSError, ValueError, RuntimeError) as error:
         return Check(
             "model and index",
             False,

@@ -193,6 +193,9 @@ def show_checks(checks: Iterable[Check], *, as_json: bool) -> None:
         print_json({check.name: check.as_json() for check in checks})
         return
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for check in checks:
         mark = (
             "[green]ok[/]" if check.well else "[red]missing[/]" if check.needed else "[yellow]no[/]"

@@ -19,7 +19,9 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """What an operator can choose. Each field is the environment variable TUTOR_<NAME>."""
 
-    model_config = SettingsConfigDict(env_prefix="TUTOR_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="TUTOR_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     # Discord
     token: SecretStr | None = None

@@ -1,0 +1,5 @@
+"""`python -m bot` is `tutor`."""
+
+from bot.cli import main
+
+main()
