@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import discord
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from sandbox.pool import SandboxError
 
 from bot import doctor as diagnosis
 from bot import prove as proving
@@ -26,6 +27,7 @@ from bot.settings import Settings, SettingsError
 from bot.tutor import Tutor, UnknownEntry
 from knowledge.entry import EntryError
 from knowledge.language import Language
+from sandbox.pool import SandboxError
 from sandbox.protocol import Device, Limits, Result, Snippet
 
 EXIT_FAILED = 1
@@ -239,9 +241,30 @@ def serve() -> None:
             "There is no bot token. Put it into a file and set TUTOR_TOKEN_FILE to its path "
             "(or set TUTOR_TOKEN); docs/operator.md says where Discord shows it."
         )
+    try:
+        asyncio.run(_until_terminated(settings, token))
+    except asyncio.CancelledError:
+        return
+    except discord.LoginFailure:
+        raise SettingsError(
+            "Discord does not accept this bot token. Reset it in the developer portal and put the "
+            "new one into the token file."
+        ) from None
+    except discord.PrivilegedIntentsRequired:
+        raise SettingsError(
+            "This bot may not read messages yet. Switch on the message content intent in the "
+            "developer portal, or set TUTOR_MESSAGE_CONTENT=0."
+        ) from None
+
+
+async def _until_terminated(settings: Settings, token: SecretStr) -> None:
+    """Serve until SIGTERM, and leave nothing behind then: no process, no file, no open answer."""
     from bot.client import serve as serve_discord
 
-    asyncio.run(serve_discord(settings, token))
+    serving = asyncio.current_task()
+    if serving is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+    await serve_discord(settings, token)
 
 
 @app.command()
