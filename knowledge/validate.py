@@ -79,7 +79,8 @@ def _examples(page: EnglishPage) -> Iterator[Fault]:
                     "proof: reason: why none can be run",
                 )
         elif page.proof.provable and (error := _syntax_error(code.text)):
-            if name == "fails" and _matches(page.signatures, f"SyntaxError: {error.msg}"):
+            message = f"SyntaxError: {error.msg}"
+            if name == "fails" and _matches(page.signatures, message, frames=error.text or ""):
                 continue
             line = code.line + (error.lineno or 1) - 1
             yield Fault(page.path, line, f"the {name} block is no Python ({error.msg}); correct it")
@@ -103,8 +104,9 @@ def _proof(page: EnglishPage) -> Iterator[Fault]:
         )
 
 
-def _matches(signatures: tuple[Signature, ...], text: str) -> bool:
-    return any(s.match(text, frames_text=text) is not None for s in signatures)
+def _matches(signatures: tuple[Signature, ...], text: str, *, frames: str = "") -> bool:
+    frames_text = f"{text}\n{frames}"
+    return any(s.match(text, frames_text=frames_text) is not None for s in signatures)
 
 
 def _translations(volume: Volume) -> Iterator[Fault]:
