@@ -1,4 +1,4 @@
-"""The plain data that travels between a caller, the pool and a cell. JSON on every wire, never pickle."""
+"""The plain data between a caller, the pool and a cell. JSON on every wire, never pickle."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Device(StrEnum):
 class Tier(StrEnum):
     """How strong the walls around a run are, strongest last.
 
-    `none` is no wall at all and is only ever reported, never served by default; `floor` is Landlock,
-    seccomp and rlimits; `strong` adds namespaces, a read-only root and, where writable, cgroups.
+    `none` is no wall at all and is only ever reported, never served; `floor` is Landlock, seccomp
+    and rlimits; `strong` adds namespaces, a read-only root and, where writable, cgroups.
     """
 
     NONE = "none"
@@ -82,7 +82,7 @@ class ExceptionReport(Frozen):
     message: str
     traceback: str
     line: int | None = None
-    """Line of the snippet's own code that raised, 1 for the first; None when no frame is the snippet's."""
+    """Line of the snippet's own code that raised, from 1; None when no frame is the snippet's."""
 
 
 class OutputFile(Frozen):

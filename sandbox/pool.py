@@ -1,0 +1,331 @@
+"""Keeps cells armed, hands each snippet to one of them, and restarts what dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import sys
+from collections import deque
+from types import TracebackType
+
+from sandbox import cgroup, kernel, landlock, probe
+from sandbox.parent import Parent, ParentError
+from sandbox.protocol import Device, ExceptionReport, Limits, Result, Snippet, Status, Tier
+from sandbox.run import Cell, CellError, Seen, judge
+
+_SLOTS = 4095
+_BEFORE_SECOND_TRY_S = 0.1
+_GPU_CHECK_S = 120.0
+_CLOSE_S = 15.0
+_REMEDY = (
+    "Run as root, or allow unprivileged user namespaces (sysctl "
+    "kernel.unprivileged_userns_clone=1, on Ubuntu also "
+    "kernel.apparmor_restrict_unprivileged_userns=0; in Docker the seccomp profile of this project "
+    "and systempaths=unconfined), on Linux 5.13 or later with Landlock. "
+    "Where that cannot be, a minimum tier of `floor` accepts weaker walls."
+)
+
+
+class SandboxError(RuntimeError):
+    """The sandbox cannot run anything; the message says why and what to do."""
+
+
+class DeviceUnavailable(SandboxError):
+    """This host cannot run snippets on the device asked for."""
+
+    def __init__(self, device: Device, message: str) -> None:
+        super().__init__(message)
+        self.device = device
+
+
+class Pool:
+    """Runs snippets in single-use cells. Use as an asynchronous context manager.
+
+    `size` cells wait armed; `concurrency` run at once, the others queue in order of arrival.
+    After `recycle` cells the zygote is replaced by a fresh one. `maximum_tier` keeps a stronger
+    tier from being tried, for hosts where that is known to hang or to be unwanted.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        minimum_tier: Tier = Tier.STRONG,
+        maximum_tier: Tier = Tier.STRONG,
+        size: int = 2,
+        concurrency: int | None = None,
+        recycle: int = 2000,
+    ) -> None:
+        self.tier = Tier.NONE
+        self.why = "not started"
+        self._limits = limits or Limits()
+        self._minimum, self._maximum = minimum_tier, maximum_tier
+        self._size = max(1, size)
+        self._turns = asyncio.Semaphore(concurrency or os.cpu_count() or 1)
+        self._recycle = recycle
+        self._slots = itertools.cycle(range(1, _SLOTS))
+        self._armed: deque[Cell] = deque()
+        self._live: set[Cell] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._parent: Parent | None = None
+        self._replacing = asyncio.Lock()
+        self._cgroups = cgroup.Cgroups({}, cgroup.VERSION_2)
+        self._refilling: asyncio.Task[None] | None = None
+        self._closing = False
+        self._gpu: bool | None = None
+
+    async def __aenter__(self) -> Pool:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # --- Starting and closing ---------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Warm up at the strongest tier that holds, and test its walls.
+
+        Raises SandboxError when that is below the minimum tier.
+        """
+        self._closing = False
+        if sys.platform != "linux" or not kernel.supported():
+            raise SandboxError(
+                "The sandbox needs Linux on x86-64 or ARM64. "
+                "Run the worker there (docker-compose.yml has one)."
+            )
+        problems: list[str] = []
+        for tier in (Tier.STRONG, Tier.FLOOR):
+            if max(self._minimum.rank, Tier.FLOOR.rank) <= tier.rank <= self._maximum.rank:
+                try:
+                    await self._start_at(tier)
+                except (ParentError, CellError, OSError) as problem:
+                    problems.append(f"tier {tier}: {problem}")
+                    await self._shut()
+                except BaseException:
+                    await self._shut()
+                    raise
+                else:
+                    self.why = "; ".join([self.why, *problems])
+                    self._refill()
+                    return
+        self.tier, self.why = Tier.NONE, "; ".join(problems)
+        raise SandboxError(
+            f"The sandbox cannot reach tier {self._minimum} here ({self.why}). {_REMEDY}"
+        )
+
+    async def _start_at(self, tier: Tier) -> None:
+        abi = kernel.landlock_abi()
+        least = 1 if tier is Tier.STRONG else landlock.FLOOR_ABI
+        if abi < least:
+            raise CellError(f"Landlock of version {least} is needed, the kernel has {abi}")
+        self.tier = tier
+        self._cgroups = cgroup.find()
+        self._parent = await Parent.start(tier)
+        with probe.attempts() as snippet:
+            faults = probe.faults(await self._attempt(snippet, self._limits))
+        if faults:
+            raise CellError(f"the walls do not hold, a snippet could: {'; '.join(faults)}")
+        spaces = "own namespaces, read-only view, " if tier is Tier.STRONG else ""
+        self.why = f"{spaces}Landlock {abi}, seccomp, rlimits; {self._cgroups.why}"
+
+    async def close(self) -> None:
+        """End every run and leave no process, file or control group behind."""
+        self._closing = True
+        await self._shut()
+
+    async def _shut(self) -> None:
+        if self._refilling is not None:
+            self._refilling.cancel()
+            await asyncio.gather(self._refilling, return_exceptions=True)
+            self._refilling = None
+        await self._disarm()
+        for cell in tuple(self._live):
+            cell.kill()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await self._idle.wait()
+        if self._parent is not None:
+            await self._parent.stop()
+            self._parent = None
+        await asyncio.to_thread(self._cgroups.close)
+
+    # --- Running ----------------------------------------------------------------------------------
+
+    async def run(self, snippet: Snippet, limits: Limits | None = None) -> Result:
+        """Run `snippet` in a cell of its own and tell what happened.
+
+        Raises DeviceUnavailable for a device that this host lacks, SandboxError when the pool
+        is not started. Everything that a snippet can do ends in a Result.
+        """
+        limits = limits or self._limits
+        if self._parent is None or self._closing:
+            raise SandboxError("The sandbox is not started. Start the pool first.")
+        if snippet.device is Device.CUDA:
+            await self._refuse_cuda()
+        if (refused := _unfit(snippet, limits, self.tier)) is not None:
+            return refused
+        async with self._turns:
+            return await self._attempt(snippet, limits)
+
+    async def _attempt(self, snippet: Snippet, limits: Limits) -> Result:
+        try:
+            cell = await self._take(limits)
+        except (CellError, ParentError) as problem:
+            lost = f"The sandbox could not make a cell for this run: {problem}. Try again."
+            return Result(status=Status.INTERNAL, tier=self.tier, detail=lost)
+        try:
+            seen: Seen = await cell.run(snippet, limits)
+            if seen.lost:
+                # What ended this cell has most likely ended those that wait beside it.
+                await self._disarm()
+        finally:
+            await self._discard(cell)
+            self._refill()
+        return judge(seen, self.tier, limits)
+
+    async def _take(self, limits: Limits) -> Cell:
+        """An armed cell with these walls, made now when none waits.
+
+        Raises CellError, ParentError.
+        """
+        if _walls(limits) == _walls(self._limits):
+            while self._armed:
+                cell = self._armed.popleft()
+                if cell.ready:
+                    self._refill()
+                    return cell
+                await self._discard(cell)
+        return await self._make(limits)
+
+    async def _make(self, limits: Limits) -> Cell:
+        try:
+            cell = await self._make_once(limits)
+        except CellError:
+            # The zygote may have died under it; then the second try is with a fresh one.
+            await asyncio.sleep(_BEFORE_SECOND_TRY_S)
+            cell = await self._make_once(limits)
+        return cell
+
+    async def _make_once(self, limits: Limits) -> Cell:
+        parent = await self._current_parent()
+        cell = await Cell.make(parent, self.tier, limits, next(self._slots), self._cgroups)
+        self._live.add(cell)
+        self._idle.clear()
+        return cell
+
+    async def _current_parent(self) -> Parent:
+        """The zygote, replaced when it died or has forked enough."""
+        async with self._replacing:
+            parent = self._parent
+            if parent is None or self._closing:
+                raise ParentError("the pool is closed")
+            if parent.alive and parent.made < self._recycle:
+                return parent
+            fresh = await Parent.start(self.tier)
+            self._parent = fresh
+            parent.retired = True
+            if not parent.alive or parent.live == 0:
+                await parent.stop()
+            return fresh
+
+    async def _disarm(self) -> None:
+        while self._armed:
+            await self._discard(self._armed.pop())
+
+    async def _discard(self, cell: Cell) -> None:
+        await cell.close()
+        self._live.discard(cell)
+        if not self._live:
+            self._idle.set()
+
+    def _refill(self) -> None:
+        """Arm cells in the background until `size` wait."""
+        busy = self._refilling is not None and not self._refilling.done()
+        if not busy and not self._closing and len(self._armed) < self._size:
+            self._refilling = asyncio.create_task(self._arm())
+
+    async def _arm(self) -> None:
+        while len(self._armed) < self._size:
+            try:
+                self._armed.append(await self._make(self._limits))
+            except (CellError, ParentError):
+                # Whoever runs next makes a cell itself, and is told why when that fails.
+                return
+
+    # --- Devices ----------------------------------------------------------------------------------
+
+    async def _refuse_cuda(self) -> None:
+        """Raises DeviceUnavailable: a forked cell cannot own a CUDA context."""
+        if self._gpu is None:
+            self._gpu = await _sees_gpu()
+        if self._gpu:
+            raise DeviceUnavailable(
+                Device.CUDA,
+                "The sandbox runs snippets on the CPU only, also on this host with a CUDA GPU; "
+                "use --device cpu.",
+            )
+        raise DeviceUnavailable(
+            Device.CUDA, "This host has no CUDA GPU that torch can use; use --device cpu."
+        )
+
+
+async def _sees_gpu() -> bool:
+    """Ask torch in a process of its own: asking would spoil a process that forks."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "import sys, torch; sys.exit(0 if torch.cuda.is_available() else 1)",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        return await asyncio.wait_for(process.wait(), _GPU_CHECK_S) == 0
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return False
+
+
+def _walls(limits: Limits) -> tuple[int, ...]:
+    """The limits that are built into a cell when it is armed; the others are the pool's."""
+    return limits.memory_mib, limits.scratch_mib, limits.processes, limits.threads
+
+
+def _unfit(snippet: Snippet, limits: Limits, tier: Tier) -> Result | None:
+    """The result for code that is no text to run: too long, or with impossible characters."""
+    code = snippet.code
+    try:
+        size = len(code.encode("utf-8"))
+    except UnicodeEncodeError as problem:
+        line = code.count("\n", 0, problem.start) + 1
+        return _syntax_error("a half of a surrogate pair, which is no character", line, tier)
+    if size > limits.code_bytes:
+        sentence = (
+            f"The snippet has {size} bytes, more than the {limits.code_bytes} that are taken. "
+            "Cut it down to the part that shows the error."
+        )
+        report = ExceptionReport(type="SnippetTooLong", message=sentence, traceback=sentence)
+        return Result(status=Status.ERROR, exception=report, tier=tier, detail=sentence)
+    if "\0" in code:
+        return _syntax_error("a NUL character", code.count("\n", 0, code.index("\0")) + 1, tier)
+    return None
+
+
+def _syntax_error(what: str, line: int, tier: Tier) -> Result:
+    sentence = (
+        f"Line {line} of the snippet holds {what}. Copy the code again as plain text, "
+        "or save the file as UTF-8."
+    )
+    shown = f'  File "<snippet>", line {line}\nSyntaxError: {sentence}\n'
+    report = ExceptionReport(type="SyntaxError", message=sentence, traceback=shown, line=line)
+    return Result(status=Status.ERROR, exception=report, tier=tier, detail=sentence)

@@ -1,0 +1,104 @@
+"""The self-test: before a stranger's first snippet, one of our own tries what must not work."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sandbox.protocol import Result, Snippet, Status
+
+_ATTEMPTS = """
+import ctypes, json, os, socket
+target = json.loads({target!r})
+libc = ctypes.CDLL(None, use_errno=True)
+def syscall(value):
+    if value < 0:
+        raise OSError(ctypes.get_errno(), "denied")
+def connect(family, address):
+    with socket.socket(family) as sock:
+        sock.settimeout(1)
+        sock.connect(address)
+def start_a_program():
+    pid = os.posix_spawn("/bin/true", ["true"], {{}})
+    if os.waitpid(pid, 0)[1]:
+        raise OSError("denied")
+def see_descriptors():
+    if set(os.listdir("/proc/self/fd")) - {{"0", "1", "2", "3"}} == set():
+        raise OSError("none")
+def see_environment():
+    if not any("{canary}" in value for value in os.environ.values()):
+        raise OSError("none")
+attempts = {{
+    "connect to a TCP port of the host":
+        lambda: connect(socket.AF_INET, ("127.0.0.1", target["port"])),
+    "connect to a local socket of the host":
+        lambda: connect(socket.AF_UNIX, "\\0" + target["abstract"]),
+    "read a file of the host": lambda: open(target["file"]).read(),
+    "list the host's root": lambda: open("/etc/shadow").read(),
+    "signal the process that ordered it": lambda: os.kill(target["pid"], 0),
+    "look at the memory of the process that ordered it":
+        lambda: open(f"/proc/{{target['pid']}}/maps").read(1),
+    "look into its guard": lambda: open(f"/proc/{{os.getppid()}}/mem", "rb").read(1),
+    "trace another process": lambda: syscall(libc.ptrace(16, os.getppid(), 0, 0)),
+    "mount": lambda: syscall(libc.mount(b"none", b"/tmp", b"tmpfs", 0, None)),
+    "make namespaces": lambda: syscall(libc.unshare(0x10000000)),
+    "write beside the libraries":
+        lambda: open(os.path.dirname(os.__file__) + "/probe", "w").close(),
+    "start a program": start_a_program,
+    "use descriptors that are not its own": see_descriptors,
+    "see the environment of the process that ordered it": see_environment,
+}}
+possible = []
+for name, attempt in attempts.items():
+    try:
+        attempt()
+    except OSError:
+        continue
+    possible.append(name)
+print(json.dumps(possible))
+"""
+
+
+@contextmanager
+def attempts() -> Iterator[Snippet]:
+    """A snippet that tries what must not work, against real targets that exist while in here."""
+    canary = secrets.token_hex(8)
+    with (
+        socket.socket() as listener,
+        socket.socket(socket.AF_UNIX) as local,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        local.bind("\0" + canary)
+        local.listen()
+        file = Path(folder) / "canary"
+        file.write_text(canary)
+        Path(folder).chmod(0o755)
+        target = {
+            "port": listener.getsockname()[1],
+            "abstract": canary,
+            "file": str(file),
+            "pid": os.getpid(),
+        }
+        os.environ["TUTOR_PROBE"] = canary
+        try:
+            yield Snippet(code=_ATTEMPTS.format(target=json.dumps(target), canary=canary))
+        finally:
+            del os.environ["TUTOR_PROBE"]
+
+
+def faults(result: Result) -> list[str]:
+    """What the walls did not keep out; empty when they hold."""
+    with suppress(ValueError):
+        possible = json.loads(result.stdout)
+        if result.status is Status.OK and isinstance(possible, list):
+            return [str(each) for each in possible]
+    what = result.exception.traceback if result.exception else result.detail or result.stderr
+    return [f"the self-test itself did not run ({result.status}): {what.strip()}"]

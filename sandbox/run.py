@@ -1,0 +1,344 @@
+"""The pool's side of one cell: order it, give it its one job, watch it, judge how it ended.
+
+Judged is by what this process sees itself: the exit status that the guard waited for, the clock,
+the control group. What the guest reports is shown, and decides nothing but the words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import os
+import select
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from sandbox import view, wire
+from sandbox.cell import NAMESPACES
+from sandbox.cgroup import Cgroups, Group
+from sandbox.harvest import harvest
+from sandbox.parent import Parent, ParentError
+from sandbox.protocol import Limits, OutputFile, Result, Snippet, Status, Tier
+from sandbox.stream import Stream
+
+_ARM_S = 20.0
+_LAST_WORD_S = 1.0
+_DEATH_S = 10.0
+_DRAIN_S = 2.0
+_DENIED = (
+    "The sandbox denied this: a snippet starts no other programs, has no network, and changes "
+    "nothing outside its own working directory."
+)
+
+
+class CellError(Exception):
+    """A cell could not be made."""
+
+
+class Cut(Enum):
+    """Why the pool ended a run itself."""
+
+    NO = "no"
+    TIMEOUT = "timeout"
+    OUTPUT = "output"
+
+
+@dataclass
+class Seen:
+    """What the pool saw of a run."""
+
+    cut: Cut = Cut.NO
+    ending: wire.Ending | None = None
+    report: wire.GuestReport | None = None
+    wall_s: float = 0.0
+    out_of_memory: bool = False
+    peak_mib: float | None = None
+    files: tuple[OutputFile, ...] = ()
+    skipped: tuple[str, ...] = ()
+    stdout: Stream = field(default_factory=lambda: Stream(0))
+    stderr: Stream = field(default_factory=lambda: Stream(0))
+
+    @property
+    def lost(self) -> bool:
+        """True when the cell vanished without a word and nobody wanted it to."""
+        return self.ending is None and self.cut is Cut.NO and not self.out_of_memory
+
+
+class Cell:
+    """An armed cell: forked, walled in, waiting for its one job."""
+
+    def __init__(self, parent: Parent, tier: Tier, limits: Limits, group: Group) -> None:
+        self.limits = limits
+        self._parent = parent
+        self._tier = tier
+        self._group = group
+        self._pidfd = -1
+        self._scratch = -1
+        self._folder: Path | None = None
+        self._closed = False
+        ours, self._control_end = socket.socketpair()
+        self._control = wire.Channel(ours)
+        self._job, self._job_end = socket.socketpair()
+        self._job.setblocking(False)
+        self._pipes = [*os.pipe(), *os.pipe()]
+        parent.live += 1
+
+    @classmethod
+    async def make(
+        cls, parent: Parent, tier: Tier, limits: Limits, slot: int, cgroups: Cgroups
+    ) -> Cell:
+        """Order a cell and wait until its walls stand. Raises CellError."""
+        try:
+            group = cgroups.group(f"cell-{time.monotonic_ns():x}-{slot}")
+        except OSError as problem:
+            raise CellError(f"no control group: {problem}") from problem
+        cell = cls(parent, tier, limits, group)
+        try:
+            group.limit(limits.memory_mib, limits.processes)
+            await asyncio.wait_for(cell._arm(slot), _ARM_S)
+        except BaseException as problem:
+            await cell.close()
+            if isinstance(problem, TimeoutError):
+                raise CellError(f"a cell was not ready within {_ARM_S:.0f} s") from problem
+            if isinstance(problem, OSError | ParentError | wire.WireError | ValidationError):
+                raise CellError(str(problem)) from problem
+            raise
+        return cell
+
+    async def _arm(self, slot: int) -> None:
+        scratch, temporary = view.SCRATCH, "/tmp"  # noqa: S108 - inside the cell
+        if self._tier is not Tier.STRONG:
+            self._folder = Path(tempfile.mkdtemp(prefix="tutor-cell-"))
+            for name in ("work", "tmp"):
+                (self._folder / name).mkdir()
+            scratch, temporary = str(self._folder / "work"), str(self._folder / "tmp")
+        entrances = self._group.open_entrances()
+        arm = wire.Arm(
+            tier=self._tier,
+            limits=self.limits,
+            slot=slot,
+            scratch=scratch,
+            temporary=temporary,
+            cgroups=len(entrances),
+            watch_memory=not self._group.counts_memory,
+        )
+        sent = [self._control_end.fileno(), self._job_end.fileno(), self._pipes[1], self._pipes[3]]
+        try:
+            await self._parent.order(arm, sent + entrances)
+        finally:
+            for fd in (self._pipes[1], self._pipes[3], *entrances):
+                os.close(fd)
+            self._pipes[1] = self._pipes[3] = -1
+            self._control_end.close()
+            self._job_end.close()
+        message = wire.to_pool.validate_json(await self._control.receive())
+        if isinstance(message, wire.Failed):
+            raise CellError(message.why)
+        fds = self._control.fds
+        if not isinstance(message, wire.Armed) or len(fds) != 1 + (self._tier is Tier.STRONG):
+            raise CellError("a cell spoke out of turn")
+        self._pidfd = fds.pop(0)
+        if self._tier is Tier.STRONG:
+            self._scratch = fds.pop(0)
+            _check_namespaces(message.namespaces)
+
+    @property
+    def ready(self) -> bool:
+        """False when the cell died while it waited."""
+        watch = select.poll()
+        watch.register(self._pidfd, select.POLLIN)
+        return not self._closed and not watch.poll(0)
+
+    async def run(self, snippet: Snippet, limits: Limits) -> Seen:
+        """Give the cell its job and watch it to the end of all its processes."""
+        seen = Seen(stdout=Stream(limits.output_bytes), stderr=Stream(limits.output_bytes))
+        flood = asyncio.Event()
+        seen.stdout.attach(self._pipes[0], flood)
+        seen.stderr.attach(self._pipes[2], flood)
+        self._pipes[0] = self._pipes[2] = -1
+        self._group.forget_peak()
+        begun = time.monotonic()
+        told = asyncio.create_task(self._tell(snippet, limits, seen))
+        flooded = asyncio.create_task(flood.wait())
+        try:
+            waiting = {told, flooded}
+            await asyncio.wait(waiting, timeout=limits.wall_s, return_when=asyncio.FIRST_COMPLETED)
+            if not told.done():
+                seen.cut = Cut.OUTPUT if flood.is_set() else Cut.TIMEOUT
+                await self._stop(told)
+            elif flood.is_set():
+                seen.cut = Cut.OUTPUT
+            seen.wall_s = time.monotonic() - begun
+            await self._dead()
+            await asyncio.gather(seen.stdout.end(_DRAIN_S), seen.stderr.end(_DRAIN_S))
+            if flood.is_set() and seen.cut is Cut.NO:
+                seen.cut = Cut.OUTPUT
+            seen.out_of_memory = self._group.out_of_memory()
+            seen.peak_mib = self._group.peak_mib()
+            await self._gather_files(seen)
+        finally:
+            for task in (told, flooded):
+                task.cancel()
+            await asyncio.gather(told, flooded, return_exceptions=True)
+            seen.stdout.close()
+            seen.stderr.close()
+        return seen
+
+    async def _tell(self, snippet: Snippet, limits: Limits, seen: Seen) -> None:
+        """Send the job and wait for the guard's word; without one, `seen.ending` stays None."""
+        # Only a backstop, should this process be asleep at the deadline.
+        cpu_s = math.ceil(limits.wall_s) * (os.cpu_count() or 1) + 2
+        job = wire.frame(wire.Job(code=snippet.code, cpu_s=cpu_s))
+        with contextlib.suppress(wire.WireError, ValidationError, OSError):
+            with contextlib.suppress(OSError):
+                await asyncio.get_running_loop().sock_sendall(self._job, job)
+            message = wire.to_pool.validate_json(await self._control.receive())
+            if isinstance(message, wire.Ending):
+                seen.ending = message
+                report = await self._control.receive()
+                seen.report = wire.GuestReport.model_validate_json(report)
+
+    async def _stop(self, told: asyncio.Task[None]) -> None:
+        with contextlib.suppress(wire.WireError):
+            await self._control.send(wire.Stop())
+        await asyncio.wait({told}, timeout=_LAST_WORD_S)
+
+    async def _dead(self) -> None:
+        """Wait until every process of the cell is gone."""
+        if self._pidfd < 0:
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(wire.readable(self._pidfd), _LAST_WORD_S)
+            return
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(wire.readable(self._pidfd), _DEATH_S)
+
+    async def _gather_files(self, seen: Seen) -> None:
+        if self._folder is not None:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._scratch = os.open(self._folder / "work", flags)
+        seen.files, seen.skipped = await asyncio.to_thread(harvest, self._scratch)
+
+    def kill(self) -> None:
+        """End the cell now, whatever it does; `run` then comes back."""
+        if self._pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    async def close(self) -> None:
+        """Leave nothing behind: no process, descriptor, folder, or control group."""
+        if self._closed:
+            return
+        self._closed = True
+        self.kill()
+        self._control.close()
+        for sock in (self._control_end, self._job, self._job_end):
+            sock.close()
+        await self._dead()
+        for fd in (*self._pipes, self._pidfd, self._scratch):
+            if fd >= 0:
+                os.close(fd)
+        self._pidfd = -1
+        await asyncio.to_thread(self._clean)
+        self._parent.live -= 1
+        if self._parent.retired and self._parent.live == 0:
+            await self._parent.stop()
+
+    def _clean(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._group.remove()
+
+
+def _check_namespaces(theirs: dict[str, int]) -> None:
+    """Raises CellError unless each of the cell's namespaces is its own."""
+    shared = [
+        name
+        for name in NAMESPACES
+        if theirs.get(name) in (None, Path(f"/proc/self/ns/{name}").stat().st_ino)
+    ]
+    if shared:
+        raise CellError(f"a cell shares the {', '.join(shared)} namespace with this process")
+
+
+def judge(seen: Seen, tier: Tier, limits: Limits) -> Result:
+    """The verdict on a finished run."""
+    status, detail = _status(seen, limits)
+    code = number = None
+    ending = seen.ending
+    if ending is not None and status in (Status.OK, Status.ERROR, Status.EXIT):
+        code = os.waitstatus_to_exitcode(ending.wait_status)
+    if ending is not None and status is Status.SIGNAL:
+        number = os.WTERMSIG(ending.wait_status)
+    return Result(
+        status=status,
+        exit_code=code,
+        signal=number,
+        stdout=seen.stdout.text,
+        stderr=seen.stderr.text,
+        truncated=seen.stdout.truncated or seen.stderr.truncated,
+        exception=seen.report.exception if seen.report and status is Status.ERROR else None,
+        wall_s=seen.wall_s,
+        cpu_s=ending.cpu_s if ending else 0.0,
+        peak_mib=seen.peak_mib if seen.peak_mib is not None else ending.peak_mib if ending else 0.0,
+        tier=tier,
+        files=seen.files,
+        skipped_files=seen.skipped,
+        detail=detail,
+    )
+
+
+def _status(seen: Seen, limits: Limits) -> tuple[Status, str]:
+    if seen.cut is Cut.TIMEOUT:
+        return Status.TIMEOUT, f"The run was stopped after {limits.wall_s:g} s, the time limit."
+    if seen.cut is Cut.OUTPUT:
+        return (
+            Status.OUTPUT_LIMIT,
+            f"The run was stopped because it printed more than {limits.output_bytes} bytes.",
+        )
+    memory = f"The run was killed because it needed more than {limits.memory_mib} MiB of memory."
+    ending = seen.ending
+    if seen.lost:
+        return (
+            Status.INTERNAL,
+            "The sandbox lost this run; it is not the snippet's fault. Try again.",
+        )
+    if ending is None:
+        return Status.OOM, memory
+    how = seen.report.how if seen.report else None
+    finished = ending.wait_status == 0 and how == "finished"
+    if ending.over == "memory" or (seen.out_of_memory and not finished):
+        return Status.OOM, memory
+    if ending.over == "disk":
+        return (
+            Status.SIGNAL,
+            f"The run was stopped because its files took more than {limits.scratch_mib} MiB.",
+        )
+    if os.WIFSIGNALED(ending.wait_status):
+        name = _signal_name(os.WTERMSIG(ending.wait_status))
+        return Status.SIGNAL, f"The run was ended by signal {name}."
+    if finished:
+        return Status.OK, ""
+    if how == "error" and ending.wait_status == 1 << 8:
+        exception = seen.report.exception if seen.report else None
+        denied = exception is not None and "Operation not permitted" in exception.message
+        return Status.ERROR, _DENIED if denied else ""
+    return Status.EXIT, f"The snippet ended itself with exit code {ending.wait_status >> 8}."
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f"{number} ({signal.Signals(number).name})"
+    except ValueError:
+        return str(number)

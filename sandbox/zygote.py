@@ -1,0 +1,141 @@
+"""The warm parent: torch imported, one thread, forks cells. Started by sandbox.launch.
+
+It never sees a snippet, holds no secret, never touches CUDA, and never runs an operation on several
+threads: a fork of a process with worker threads hangs in its first parallel operation.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import importlib
+import json
+import multiprocessing.util
+import os
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+from sandbox import cell, kernel, seccomp, wire
+from sandbox.protocol import Tier
+
+_ENVIRONMENT = {
+    "HOME": "/tmp",  # noqa: S108 - inside the cell
+    "LANG": "C.UTF-8",
+    "MPLBACKEND": "Agg",
+    "MPLCONFIGDIR": "/tmp/matplotlib",  # noqa: S108
+    "PATH": "/usr/bin",
+    "PYTHONUNBUFFERED": "1",
+    "TMPDIR": "/tmp",  # noqa: S108
+}
+_ONE_THREAD = {
+    "CUDA_VISIBLE_DEVICES": "",
+    "MKL_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+
+def main() -> NoReturn:
+    """Warm up, say so, and make cells until the pool goes away."""
+    setting = json.loads(os.environ["TUTOR_ZYGOTE"])
+    kernel.die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The kernel reaps the guards; the pool watches them by pidfd.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    os.environ.clear()
+    os.environ.update(_ENVIRONMENT | _ONE_THREAD)
+    with socket.socket(fileno=setting["socket"]) as control:
+        try:
+            version = warm_up()
+            # Snippets import what is installed, not the sandbox.
+            sys.path[:] = [path for path in sys.path if path not in ("", setting["tutor"])]
+        except Exception as problem:
+            wire.send(control, wire.Failed(why=f"{type(problem).__name__}: {problem}"))
+            os._exit(3)
+        # Libraries leave paths of this process in it.
+        os.environ.clear()
+        os.environ.update(_ENVIRONMENT)
+        wire.send(control, wire.Ready(torch=version))
+        _serve(control)
+    os._exit(0)
+
+
+def warm_up() -> str:
+    """Import what snippets import, on one thread; returns torch's version."""
+    import torch
+
+    torch.set_num_threads(1)
+    for name in ("torch._dynamo", "torch.utils.data", "torch.nn.functional", "numpy"):
+        importlib.import_module(name)
+    with contextlib.suppress(ImportError):
+        importlib.import_module("matplotlib.pyplot")
+    # The first multiplication, backward-free (an autograd thread would not survive a fork), and
+    # the first optimizer step load what stays lazy otherwise.
+    layer = torch.nn.Linear(8, 8)
+    layer(torch.ones(2, 8))
+    for parameter in layer.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    for optimizer in (torch.optim.SGD, torch.optim.Adam):
+        optimizer(layer.parameters(), lr=0.1).step()
+    for tier in (Tier.FLOOR, Tier.STRONG):
+        seccomp.assemble(tier)
+    # Of the exit functions keep only the one that waits for child processes: others collect
+    # garbage through the whole heap, which costs a run ten times what it takes itself.
+    atexit._clear()
+    atexit.register(multiprocessing.util._exit_function)  # type: ignore[attr-defined]
+    # Out of sight of the collector: a collection in a child would copy every page.
+    gc.collect()
+    gc.freeze()
+    tempfile.tempdir = None
+    return str(torch.__version__)
+
+
+def _serve(control: socket.socket) -> None:
+    several = _maps_several_ids()
+    while (received := wire.receive(control)) is not None:
+        body, fds = received
+        try:
+            arm = wire.Arm.model_validate_json(body)
+            _make_cell(arm, cell.Fds(arm, fds), several)
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+
+def _make_cell(arm: wire.Arm, fds: cell.Fds, several: bool) -> None:
+    """Fork a guard. When that fails, the pool learns it on the cell's own socket."""
+    if arm.tier is not Tier.STRONG:
+        if os.fork() == 0:
+            cell.guard(arm, fds, None)
+        return
+    mapped_r, mapped_w = os.pipe()
+    try:
+        pid = kernel.fork_into(cell.FLAGS)
+        if pid == 0:
+            os.close(mapped_w)
+            cell.guard(arm, fds, mapped_r)
+        outside = arm.slot if several else 0
+        for kind in ("uid", "gid"):
+            Path(f"/proc/{pid}/{kind}_map").write_text(f"{cell.UID} {outside} 1", "ascii")
+        os.write(mapped_w, b"1")
+    except OSError as problem:
+        with socket.socket(fileno=os.dup(fds.control)) as told, contextlib.suppress(OSError):
+            wire.send(told, wire.Failed(why=str(problem)))
+    finally:
+        os.close(mapped_r)
+        os.close(mapped_w)
+
+
+def _maps_several_ids() -> bool:
+    """True when the launcher was root and gave this namespace a range of user ids."""
+    words = Path("/proc/self/uid_map").read_text("ascii").split()
+    return len(words) == 3 and 1 < int(words[2]) < 1 << 31
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""Many runs, cut runs, dead zygotes, and an end that leaves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sandbox.pool import DeviceUnavailable, Pool, SandboxError
+from sandbox.protocol import Device, Limits, Result, Snippet, Status
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+TRAINING = """
+import torch
+model = torch.nn.Linear(4, 2)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(5):
+    optimizer.zero_grad()
+    loss = model(torch.randn(8, 4)).pow(2).mean()
+    loss.backward()
+    optimizer.step()
+print("done")
+"""
+
+
+async def run(pool: Pool, code: str, **limits: float) -> Result:
+    changed = pool._limits.model_copy(update=limits)
+    return await pool.run(Snippet(code=textwrap.dedent(code)), changed)
+
+
+async def test_cuda_is_refused_in_words_where_there_is_none(pool: Pool) -> None:
+    with pytest.raises(DeviceUnavailable, match="--device cpu"):
+        await pool.run(Snippet(code="1", device=Device.CUDA))
+
+
+async def test_two_hundred_runs_at_once_all_come_back_and_leave_nothing() -> None:
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    fds = _open_descriptors()
+    folders = _cgroup_folders()
+    async with Pool(concurrency=2) as pool:
+        code = "import torch\nopen('left.txt', 'w').write('x')\nprint(int(torch.arange({}).sum()))"
+        results = await asyncio.gather(
+            *(pool.run(Snippet(code=code.format(n))) for n in range(200))
+        )
+    assert [r.status for r in results] == [Status.OK] * 200
+    assert [int(r.stdout) for r in results] == [n * (n - 1) // 2 for n in range(200)]
+    after = {child.pid for child in psutil.Process().children(recursive=True)}
+    assert after <= before
+    assert _open_descriptors() <= fds
+    assert _cgroup_folders() == folders
+
+
+def _open_descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def _cgroup_folders() -> set[str]:
+    own = f"traceback-tutor-{os.getpid()}-"
+    return {str(p) for p in Path("/sys/fs/cgroup").rglob(f"{own}*/*") if p.is_dir()}
+
+
+async def test_runs_wait_their_turn_in_order_of_arrival() -> None:
+    async with Pool(concurrency=1) as pool:
+        ended: list[int] = []
+
+        async def one(number: int) -> None:
+            await pool.run(Snippet(code="pass"))
+            ended.append(number)
+
+        await asyncio.gather(*(one(number) for number in range(6)))
+    assert ended == list(range(6))
+
+
+async def test_a_warm_run_is_at_least_twenty_times_faster_than_a_cold_one(
+    pool: Pool, tmp_path: Path
+) -> None:
+    script = tmp_path / "snippet.py"
+    script.write_text(TRAINING)
+    begun = time.monotonic()
+    await asyncio.to_thread(subprocess.run, [sys.executable, script], check=True)
+    cold = time.monotonic() - begun
+    times = []
+    for _ in range(5):
+        await asyncio.sleep(0.3)
+        begun = time.monotonic()
+        assert (await run(pool, TRAINING)).status is Status.OK
+        times.append(time.monotonic() - begun)
+    assert cold / sorted(times)[2] > 20, (cold, times)
+
+
+async def test_a_dead_zygote_costs_one_run_at_most_and_is_replaced() -> None:
+    async with Pool() as pool:
+        long_run = asyncio.create_task(pool.run(Snippet(code="import time\ntime.sleep(30)")))
+        await asyncio.sleep(0.5)
+        for process in psutil.Process().children(recursive=True):
+            if any("sandbox.zygote" in part for part in process.cmdline()):
+                process.kill()
+        lost = await asyncio.wait_for(long_run, 10)
+        assert (lost.status, lost.detail) == (
+            Status.INTERNAL,
+            "The sandbox lost this run; it is not the snippet's fault. Try again.",
+        )
+        assert (await pool.run(Snippet(code="1 + 1"))).stdout == "2\n"
+
+
+async def test_a_zygote_is_replaced_after_its_share_of_cells() -> None:
+    async with Pool(recycle=4, size=1, concurrency=1) as pool:
+        first = pool._parent
+        for number in range(8):
+            assert (await pool.run(Snippet(code=str(number)))).stdout == f"{number}\n"
+        assert pool._parent is not first
+        assert first is not None
+        assert not first.alive
+
+
+async def test_a_cancelled_run_ends_its_processes(pool: Pool) -> None:
+    task = asyncio.create_task(pool.run(Snippet(code="while True: pass")))
+    await asyncio.sleep(0.5)
+    busy = len(psutil.Process().children(recursive=True))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert busy > 0
+    assert (await run(pool, "print('next')")).stdout == "next\n"
+    assert not any(p.cpu_percent(0.1) > 50 for p in psutil.Process().children(recursive=True))
+
+
+async def test_close_ends_runs_that_are_under_way() -> None:
+    pool = Pool()
+    await pool.start()
+    task = asyncio.create_task(pool.run(Snippet(code="import time\ntime.sleep(60)")))
+    await asyncio.sleep(0.5)
+    begun = time.monotonic()
+    await pool.close()
+    assert (await task).status is Status.INTERNAL
+    assert time.monotonic() - begun < 5
+    with pytest.raises(SandboxError, match="not started"):
+        await pool.run(Snippet(code="1"))
+
+
+async def test_a_killed_bot_takes_every_process_with_it(tmp_path: Path) -> None:
+    script = tmp_path / "bot.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import asyncio
+            from sandbox.pool import Pool
+            from sandbox.protocol import Snippet
+
+            async def main():
+                async with Pool() as pool:
+                    run = asyncio.create_task(pool.run(Snippet(code="import time; time.sleep(60)")))
+                    await asyncio.sleep(0.5)
+                    print("running", flush=True)
+                    await run
+
+            asyncio.run(main())
+            """
+        )
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    bot = await asyncio.create_subprocess_exec(
+        sys.executable, script, stdout=asyncio.subprocess.PIPE, env=environment
+    )
+    assert bot.stdout is not None
+    assert await bot.stdout.readline() == b"running\n"
+    family = psutil.Process(bot.pid).children(recursive=True)
+    assert len(family) >= 4
+    bot.kill()
+    await bot.wait()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, family, 5)
+    assert alive == []
+
+
+async def test_a_tier_that_cannot_be_reached_is_refused_with_a_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sandbox.kernel.landlock_abi", lambda: 0)
+    with pytest.raises(SandboxError, match=r"cannot reach tier strong .*Landlock.*Run as root"):
+        await Pool().start()
+
+
+async def test_walls_that_do_not_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.probe._ATTEMPTS", "print('[\"mount\"]')")
+    with pytest.raises(SandboxError, match="the walls do not hold, a snippet could: mount"):
+        await Pool().start()
+
+
+async def test_limits_other_than_the_pools_hold_too(pool: Pool) -> None:
+    code = "import torch\nprint(torch.get_num_threads())\nopen('f', 'wb').write(b'x' * (3 << 20))"
+    limits = Limits(threads=1, scratch_mib=2, memory_mib=256)
+    result = await pool.run(Snippet(code=code), limits)
+    assert result.stdout == "1\n"
+    assert result.exception is not None
+    assert "No space left on device" in result.exception.message
