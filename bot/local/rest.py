@@ -1,0 +1,393 @@
+"""The HTTP API under /api/v10: the routes that a bot of this kind uses, and nobody else's."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from bot.local import commands, errors, payloads
+from bot.local.errors import ApiError
+from bot.local.gateway import Gateway
+from bot.local.interactions import Interactions
+from bot.local.limits import MAX_FILE_BYTES, MAX_FILES
+from bot.local.model import JSON, Channel, Message, Upload
+from bot.local.world import APPLICATION_ID, GUILD_ID, Typing, World
+
+MAX_BODY = MAX_FILES * MAX_FILE_BYTES + 1024 * 1024  # bytes
+
+_FILE_FIELD = re.compile(r"files?\[?(\d*)\]?")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request of the bot, taken apart: what `Observer`s see and handlers work with."""
+
+    method: str
+    template: str  # "/channels/{channel_id}/messages"
+    path: dict[str, str]
+    query: dict[str, str]
+    body: Any  # the JSON document, or None
+    uploads: tuple[Upload, ...] = ()
+
+    def number(self, name: str) -> int:
+        """A snowflake of the path. Raises `ApiError` when it is none."""
+        value = self.path[name]
+        if not value.isascii() or not value.isdigit() or len(value) > 20:
+            faults = errors.Faults()
+            faults.add((name,), "NUMBER_TYPE_COERCE", f'Value "{value[:40]}" is not snowflake.')
+            faults.check()
+        return int(value)
+
+    @property
+    def form(self) -> JSON:
+        """The body as an object. Raises `ApiError` when it is something else."""
+        if self.body is None:
+            return {}
+        if not isinstance(self.body, dict):
+            raise errors.bad_json()
+        return self.body
+
+
+# Sees every request before it is handled. May return a response of its own to inject a fault.
+Observer = Callable[[Call], Response | None]
+Handler = Callable[[Call], Any]
+
+
+class Rest:
+    """The routes, their handlers and who watches them."""
+
+    def __init__(self, world: World, interactions: Interactions, gateway: Gateway) -> None:
+        self.world = world
+        self.interactions = interactions
+        self.gateway = gateway
+        self.observers: list[Observer] = []
+
+    def app(self) -> Starlette:
+        """The application to mount at /api/v10."""
+        message = "/channels/{channel_id}/messages/{message_id}"
+        reaction = message + "/reactions/{emoji_name}"
+        command = "/applications/{application_id}"
+        webhook = "/webhooks/{webhook_id}/{webhook_token}"
+        table: list[tuple[str, str, Handler]] = [
+            ("GET", "/gateway", lambda call: {"url": self.gateway.url}),
+            ("GET", "/gateway/bot", self._gateway_bot),
+            ("GET", "/users/@me", lambda call: payloads.bot_user_json(self.world)),
+            ("GET", "/users/{user_id}", self._user),
+            ("POST", "/users/@me/channels", self._open_direct),
+            ("GET", "/applications/@me", self._application),
+            ("GET", "/oauth2/applications/@me", self._application),
+            ("GET", command + "/commands", self._commands),
+            ("PUT", command + "/commands", self._overwrite_commands),
+            ("GET", command + "/guilds/{guild_id}/commands", self._guild_commands),
+            ("PUT", command + "/guilds/{guild_id}/commands", self._overwrite_guild_commands),
+            ("GET", "/guilds/{guild_id}", self._guild),
+            ("GET", "/guilds/{guild_id}/channels", self._guild_channels),
+            ("GET", "/guilds/{guild_id}/members/{user_id}", self._member),
+            ("GET", "/channels/{channel_id}", self._channel),
+            ("POST", "/channels/{channel_id}/typing", self._typing),
+            ("GET", "/channels/{channel_id}/messages", self._messages),
+            ("POST", "/channels/{channel_id}/messages", self._create_message),
+            ("GET", message, self._message),
+            ("PATCH", message, self._edit_message),
+            ("DELETE", message, self._delete_message),
+            ("PUT", reaction + "/@me", self._react),
+            ("DELETE", reaction + "/@me", self._unreact),
+            ("POST", webhook, self._follow_up),
+            ("GET", webhook + "/messages/{message_id}", self._webhook_message),
+            ("PATCH", webhook + "/messages/{message_id}", self._edit_webhook_message),
+            ("DELETE", webhook + "/messages/{message_id}", self._delete_webhook_message),
+            ("POST", "/interactions/{interaction_id}/{interaction_token}/callback", self._callback),
+        ]
+        routes = [
+            Route(template, self._endpoint(template, handler), methods=[method])
+            for method, template, handler in table
+        ]
+        return Starlette(
+            routes=routes,
+            exception_handlers={
+                ApiError: _refuse,
+                HTTPException: _refuse_route,
+            },
+        )
+
+    def _endpoint(
+        self, template: str, handler: Handler
+    ) -> Callable[[Request], Awaitable[Response]]:
+        by_token = template.startswith(("/webhooks/", "/interactions/"))
+
+        async def endpoint(request: Request) -> Response:
+            if not by_token:
+                self._authorize(request)
+            call = await read(request, template)
+            for observer in self.observers:
+                injected = observer(call)
+                if injected is not None:
+                    return injected
+            result = handler(call)
+            return Response(status_code=204) if result is None else JSONResponse(result)
+
+        return endpoint
+
+    def _authorize(self, request: Request) -> None:
+        given = request.headers.get("authorization", "")
+        expected = f"Bot {self.world.token}"
+        if not secrets.compare_digest(given.encode(), expected.encode()):
+            raise errors.unauthorized()
+
+    # -- who and where
+
+    def _gateway_bot(self, call: Call) -> JSON:
+        return {
+            "url": self.gateway.url,
+            "shards": 1,
+            "session_start_limit": {
+                "total": 1000,
+                "remaining": 1000,
+                "reset_after": 14_400_000,
+                "max_concurrency": 1,
+            },
+        }
+
+    def _application(self, call: Call) -> JSON:
+        return payloads.application_json(self.world)
+
+    def _user(self, call: Call) -> JSON:
+        return payloads.user_json(self.world.user(call.number("user_id")))
+
+    def _open_direct(self, call: Call) -> JSON:
+        person = self.world.user(int(call.form.get("recipient_id") or 0))
+        return payloads.channel_json(self.world, self.world.direct_channel(person))
+
+    def _guild(self, call: Call) -> JSON:
+        self._check_guild(call)
+        return payloads.guild_json(self.world)
+
+    def _guild_channels(self, call: Call) -> list[JSON]:
+        self._check_guild(call)
+        channels: list[JSON] = payloads.guild_json(self.world)["channels"]
+        return channels
+
+    def _member(self, call: Call) -> JSON:
+        self._check_guild(call)
+        return payloads.member_json(self.world, self.world.user(call.number("user_id")))
+
+    def _check_guild(self, call: Call) -> None:
+        if call.number("guild_id") != GUILD_ID:
+            raise errors.unknown_guild()
+
+    # -- commands
+
+    def _check_application(self, call: Call) -> None:
+        if call.number("application_id") != APPLICATION_ID:
+            raise errors.missing_access()
+
+    def _commands(self, call: Call) -> list[JSON]:
+        self._check_application(call)
+        return [*self.world.commands.values()]
+
+    def _overwrite_commands(self, call: Call) -> list[JSON]:
+        self._check_application(call)
+        if not isinstance(call.body, list):
+            raise errors.bad_json()
+        return commands.overwrite(self.world, call.body)
+
+    def _guild_commands(self, call: Call) -> list[JSON]:
+        """The guild has no commands of its own; there is only one, so global ones do."""
+        self._check_application(call)
+        self._check_guild(call)
+        return []
+
+    def _overwrite_guild_commands(self, call: Call) -> list[JSON]:
+        self._check_guild(call)
+        return self._overwrite_commands(call)
+
+    # -- messages
+
+    def _at(self, call: Call) -> Channel:
+        return self.world.channel(call.number("channel_id"))
+
+    def _found(self, call: Call) -> Message:
+        message = self.world.message(self._at(call), call.number("message_id"))
+        if message.ephemeral:
+            raise errors.unknown_message()
+        return message
+
+    def _channel(self, call: Call) -> JSON:
+        return payloads.channel_json(self.world, self._at(call))
+
+    def _typing(self, call: Call) -> None:
+        self.world.tell(Typing(self._at(call), self.world.bot))
+
+    def _messages(self, call: Call) -> list[JSON]:
+        wanted = [item for item in self.world.messages(self._at(call)) if not item.ephemeral]
+        limit = min(max(int(call.query.get("limit", 50)), 1), 100)
+        if "before" in call.query:
+            wanted = [item for item in wanted if item.id < int(call.query["before"])]
+        if "after" in call.query:
+            wanted = [item for item in wanted if item.id > int(call.query["after"])][:limit]
+        if "around" in call.query:
+            middle = int(call.query["around"])
+            nearest = sorted(wanted, key=lambda item: abs(item.id - middle))[:limit]
+            wanted = sorted(nearest, key=lambda item: item.id)
+        return [payloads.message_json(self.world, item) for item in reversed(wanted[-limit:])]
+
+    def _create_message(self, call: Call) -> JSON:
+        message = self.world.post(self.world.bot, self._at(call), call.form, call.uploads)
+        return payloads.message_json(self.world, message)
+
+    def _message(self, call: Call) -> JSON:
+        return payloads.message_json(self.world, self._found(call))
+
+    def _edit_message(self, call: Call) -> JSON:
+        message = self._found(call)
+        if message.author != self.world.bot:
+            raise errors.not_the_author()
+        self.world.edit(message, call.form, call.uploads)
+        return payloads.message_json(self.world, message)
+
+    def _delete_message(self, call: Call) -> None:
+        message = self._found(call)
+        if message.author != self.world.bot:
+            raise ApiError(403, 50013, "Missing Permissions")
+        self.world.delete(message)
+
+    def _react(self, call: Call) -> None:
+        self.world.react(self._found(call), self.world.bot, call.path["emoji_name"], added=True)
+
+    def _unreact(self, call: Call) -> None:
+        message, emoji = self._found(call), call.path["emoji_name"]
+        if emoji not in message.reactions:
+            raise ApiError(404, 10014, "Unknown Emoji")
+        self.world.react(message, self.world.bot, emoji, added=False)
+
+    # -- interactions
+
+    def _callback(self, call: Call) -> JSON | None:
+        result = self.interactions.respond(
+            call.number("interaction_id"),
+            call.path["interaction_token"],
+            call.form,
+            call.uploads,
+        )
+        wanted = call.query.get("with_response", "").lower() in ("1", "true")
+        return result if wanted else None
+
+    def _token(self, call: Call) -> str:
+        if call.number("webhook_id") != APPLICATION_ID:
+            raise errors.unknown_webhook()
+        return call.path["webhook_token"]
+
+    def _follow_up(self, call: Call) -> JSON:
+        message = self.interactions.follow_up(self._token(call), call.form, call.uploads)
+        return payloads.message_json(self.world, message)
+
+    def _webhook_message(self, call: Call) -> JSON:
+        message = self.interactions.message(self._token(call), self._reference(call))
+        return payloads.message_json(self.world, message)
+
+    def _edit_webhook_message(self, call: Call) -> JSON:
+        message = self.interactions.edit(
+            self._token(call), self._reference(call), call.form, call.uploads
+        )
+        return payloads.message_json(self.world, message)
+
+    def _delete_webhook_message(self, call: Call) -> None:
+        self.interactions.delete(self._token(call), self._reference(call))
+
+    @staticmethod
+    def _reference(call: Call) -> str:
+        reference = call.path["message_id"]
+        return reference if reference == "@original" else str(call.number("message_id"))
+
+
+async def read(request: Request, template: str) -> Call:
+    """Take a request apart. Raises `ApiError` for a body that Discord would not read."""
+    if int(request.headers.get("content-length") or 0) > MAX_BODY:
+        raise errors.too_large()
+    kind = request.headers.get("content-type", "").split(";")[0]
+    body: Any = None
+    uploads: tuple[Upload, ...] = ()
+    if kind == "multipart/form-data":
+        body, uploads = await _multipart(request)
+    else:
+        raw = await request.body()
+        if raw:
+            if kind != "application/json":
+                raise ApiError(400, 50035, "Invalid Form Body")
+            body = _json(raw)
+    return Call(
+        request.method,
+        template,
+        {key: str(value) for key, value in request.path_params.items()},
+        dict(request.query_params),
+        body,
+        uploads,
+    )
+
+
+async def _multipart(request: Request) -> tuple[Any, tuple[Upload, ...]]:
+    files: dict[int, Upload] = {}
+    body: Any = {}
+    async with request.form(max_files=MAX_FILES, max_fields=20) as form:
+        for name, value in form.multi_items():
+            if name == "payload_json":
+                raw = await value.read() if isinstance(value, UploadFile) else value
+                body = _json(raw)
+            elif isinstance(value, UploadFile):
+                match = _FILE_FIELD.fullmatch(name)
+                index = int(match[1] or 0) if match else len(files)
+                files[index] = Upload(value.filename or "file", await value.read())
+    return body, _described(body, files)
+
+
+def _described(body: Any, files: dict[int, Upload]) -> tuple[Upload, ...]:
+    """The files in order, with the names and descriptions that `attachments` gives them."""
+    named = _attachments(body)
+    uploads = []
+    for index, upload in sorted(files.items()):
+        about = named.get(str(index), {})
+        uploads.append(
+            Upload(
+                str(about.get("filename") or upload.filename), upload.data, about.get("description")
+            )
+        )
+    return tuple(uploads)
+
+
+def _attachments(body: Any) -> dict[str, JSON]:
+    """`attachments` of a message, or of the message inside an interaction's answer, by id."""
+    if not isinstance(body, dict):
+        return {}
+    inner = body.get("data")
+    source = inner if isinstance(inner, dict) else body
+    listed = source.get("attachments") or []
+    return {str(item.get("id")): item for item in listed if isinstance(item, dict)}
+
+
+def _json(raw: str | bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        raise errors.bad_json() from None
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)  # noqa: S101 - registered for this class only
+    return JSONResponse(error.body(), status_code=error.status)
+
+
+async def _refuse_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    text = f"{error.status_code}: {error.detail}"
+    return JSONResponse({"message": text, "code": 0}, status_code=error.status_code)

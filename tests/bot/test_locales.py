@@ -1,0 +1,204 @@
+"""Every text exists in every language, is up to date, and fits where Discord shows it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+from bot.locale import catalogue, language_of, say
+from bot.modals import Purpose
+from bot.tutor import Verdict
+from knowledge.language import Language
+from knowledge.search import Evidence
+from sandbox.protocol import Device, Status, Tier
+
+BOT = Path(__file__).parents[2] / "bot"
+DISCORD_SIDE = [
+    path
+    for path in sorted(BOT.rglob("*.py"))
+    if path.relative_to(BOT).parts[0] != "local" and path.name != "cli.py"
+]
+"""The command line speaks English; the local Discord's page has texts of its own."""
+
+FAMILIES = {
+    "evidence.": [evidence.name.lower() for evidence in Evidence],
+    "run.title.": [status.value for status in Status],
+    "run.help.": [status.value for status in set(Status) - {Status.OK, Status.ERROR}],
+    "outcome.": [status.value for status in Status],
+    "tier.": [tier.value for tier in Tier],
+    "device.": [device.value for device in Device],
+    "verdict.": [
+        f"{verdict.name.lower()}.{part}" for verdict in Verdict for part in ("title", "body")
+    ],
+    "modal.": [
+        *(
+            f"{purpose}.{part}"
+            for purpose in Purpose
+            for part in ("title", "label", "description", "placeholder", "file")
+        ),
+        "too_long",
+    ],
+}
+"""Keys that the code puts together: the prefix, and all that can follow."""
+
+SAME_EVERYWHERE = {
+    "device.cpu",
+    "modal.explain.placeholder",
+    "modal.run.placeholder",
+    "modal.confirm.placeholder",
+}
+ENGLISH = catalogue(Language.EN)
+TRANSLATIONS = [Language.JA, Language.ZH]
+
+
+def fields(text: str) -> set[str]:
+    """The named places of a text."""
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def strings_in(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def calls(path: Path, name: str) -> list[ast.Call]:
+    """The calls of a function by its bare name."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+    ]
+
+
+def family_keys() -> set[str]:
+    return {prefix + rest for prefix, all_rest in FAMILIES.items() for rest in all_rest}
+
+
+@pytest.mark.parametrize("language", TRANSLATIONS)
+def test_a_translation_has_exactly_the_keys_of_the_english_texts(language: Language) -> None:
+    assert set(catalogue(language)) == set(ENGLISH)
+
+
+@pytest.mark.parametrize("language", TRANSLATIONS)
+def test_no_translation_is_stale(language: Language) -> None:
+    entries = json.loads((BOT / "locales" / f"{language}.json").read_text(encoding="utf-8"))
+    stale = [key for key, entry in entries.items() if entry["source"] != ENGLISH.get(key)]
+
+    assert stale == [], "the English text changed: translate these again, then copy it to `source`"
+
+
+@pytest.mark.parametrize("language", TRANSLATIONS)
+def test_a_translation_fills_in_the_same_fields(language: Language) -> None:
+    different = {
+        key: text
+        for key, text in catalogue(language).items()
+        if fields(text) != fields(ENGLISH[key])
+    }
+    assert different == {}
+
+
+@pytest.mark.parametrize("language", TRANSLATIONS)
+def test_every_text_is_translated(language: Language) -> None:
+    same = {key for key, text in catalogue(language).items() if text == ENGLISH[key]}
+
+    assert same == SAME_EVERYWHERE
+
+
+def test_fields_are_named_so_that_languages_can_order_them() -> None:
+    assert [key for key, text in ENGLISH.items() if "" in fields(text)] == []
+
+
+def test_every_key_that_the_code_names_exists() -> None:
+    named = {
+        argument.value
+        for path in DISCORD_SIDE
+        for name, place in (("say", 1), ("localized", 0))
+        for call in calls(path, name)
+        if isinstance(argument := call.args[place], ast.Constant)
+    }
+    assert len(named) > 20
+    assert named - set(ENGLISH) == set()
+
+
+def test_every_key_that_the_code_puts_together_exists() -> None:
+    assert family_keys() - set(ENGLISH) == set()
+
+
+def test_every_bad_input_has_a_sentence_with_the_values_that_it_brings() -> None:
+    raised = {
+        call.args[0].value: {keyword.arg for keyword in call.keywords}
+        for path in DISCORD_SIDE
+        for call in calls(path, "InputError")
+        if isinstance(call.args[0], ast.Constant)
+    }
+    assert {"empty", "too_large", "binary", "not_utf8"} <= set(raised)
+    assert {f"input.{key}" for key in raised} == {k for k in ENGLISH if k.startswith("input.")}
+    for key, values in raised.items():
+        assert fields(ENGLISH[f"input.{key}"]) <= values, key
+
+
+def test_no_key_is_left_over() -> None:
+    used = family_keys().union(*map(strings_in, DISCORD_SIDE))
+    left_over = {key for key in ENGLISH if key not in used and not key.startswith("input.")}
+
+    assert left_over == set()
+
+
+@pytest.mark.parametrize("language", Language)
+def test_texts_fit_where_discord_shows_them(language: Language) -> None:
+    limits = {
+        r"command\..*\.name|menu\..*": 32,
+        r"command\..*\.description|device\..*": 100,
+        r"button\..*": 80,
+        r"modal\.\w+\.(title|label|file)": 45,
+        r"modal\.(\w+\.(description|placeholder)|too_long)": 100,
+        r"(run\.title|verdict)\..*title|change\..*|unsure\.title|others\.title": 200,
+    }
+    too_long = {
+        key: len(text)
+        for key, text in catalogue(language).items()
+        for pattern, limit in limits.items()
+        if re.fullmatch(pattern, key) and len(text) > limit
+    }
+    assert too_long == {}
+
+
+@pytest.mark.parametrize("language", Language)
+def test_command_names_are_names_to_discord(language: Language) -> None:
+    names = {k: t for k, t in catalogue(language).items() if re.fullmatch(r"command\..*\.name", k)}
+
+    assert names
+    for key, name in names.items():
+        assert re.fullmatch(r"[-_\w]{1,32}", name), key
+        assert name == name.lower(), key
+
+
+@pytest.mark.parametrize(
+    ("locale", "language"),
+    [
+        ("ja", Language.JA),
+        ("zh-CN", Language.ZH),
+        ("zh-TW", Language.ZH),
+        ("en-US", Language.EN),
+        ("de", Language.EN),
+        ("", Language.EN),
+    ],
+)
+def test_the_language_follows_the_locale(locale: str, language: Language) -> None:
+    assert language_of(locale) is language
+
+
+def test_a_text_is_said_with_its_fields() -> None:
+    assert say(Language.EN, "run.title.exit", code=3, signal=None).endswith("3")
+    with pytest.raises(KeyError):
+        say(Language.EN, "no.such.key")
