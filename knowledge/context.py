@@ -1,0 +1,107 @@
+"""What surrounds an error in a post: is it about PyTorch at all, and does anybody ask anything?"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from knowledge.post import Post
+
+# ASCII: Japanese and Chinese are written right beside Latin words, which `\b` would else not see.
+_FLAGS: Final = re.IGNORECASE | re.ASCII
+_TORCH = re.compile(
+    r"torch|\.pth?\b|\bnn\.(?:Module|[A-Z]\w+)|\bautograd\b|state_dict|\bDataLoader\b|\.backward\(|\.cuda\("
+    r"|\bcuda:\d|\bgrad_fn\b|\bzero_grad\b|\bCrossEntropyLoss\b|\bBCE\w*Loss\b|\bMSELoss\b"
+    r"|c10d\b|\bProcessGroup|\bTensor\b|\bFunction '\w+Backward\d?'",
+    _FLAGS,
+)
+_GENERAL = re.compile(
+    r"\bobject has no attribute|\bpositional argument|\bkeyword argument|values? to unpack|WinError"
+    r"|\bDLL\b|\[?Errno|shared object|Address already|open files|load key|pickle|\bEOF\b|EOFError"
+    r"|No module named|cannot import name|Can't get attribute|NotImplemented|has no len"
+    r"|not callable"
+    r"|undefined symbol|Broken ?Pipe|out of memory|No space left|not subscriptable|not iterable"
+    r"|unsupported operand|division by zero|referenced before|name '.{1,60}' is not defined",
+    _FLAGS,
+)
+_TORCH_WORDING = re.compile(
+    r"torch|tensor|cuda|cudnn|cublas|nccl|autograd|dataloader|state_dict|\bmps\b|module\.forward",
+    _FLAGS,
+)
+_FOREIGN = re.compile(
+    r"\btensorflow\b|\bkeras\b|\bjax(?:lib)?\b|\bflax\b|\bmxnet\b|\bgluon\b|\bpaddle(?:paddle)?\b"
+    r"|\bturtle\b|\bsklearn\b|\bscikit|\bcupy\b|\bonnxruntime\b|\bnpm\b|\bnode_modules\b|\bdjango\b"
+    r"|\bspring\b|\bjava\b|\bgradle\b|\bmaven\b|\bstreamlit\b|\bflask\b|\bdocker:|\bwandb\b"
+    r"|\bomegaconf\b|\bhydra\b|\bllama(?:\.cpp|-server)|\bgguf\b|\bffmpeg\b|\breact\b|\brust\b"
+    r"|\bmatlab\b|\bopencv\b|\bcv2\.error|\bselenium\b|\bpygame\b|\btheano\b",
+    _FLAGS,
+)
+_LEARNING = re.compile(
+    r"\bloss\b|\bepochs?\b|\btrain(?:ing|ed|s)?\b|\bmodel\b|\bgradients?\b|\baccuracy\b|\bbatch\b"
+    r"|\boptimi[sz]er\b|\blearning rate\b|\blr\b|\bnet(?:work)?\b|\bweights?\b|\blayers?\b|\bgpu\b"
+    r"|\bnan\b|\bdropout\b|\bbatch ?norm\b|\bsoftmax\b|\bsigmoid\b|\bvalidation\b"
+    r"|\bparam(?:eter)?s?\b"
+    r"|損失|学習|勾配|モデル|重み|精度|推論|訓練|最適化|バッチ|エポック|層"
+    r"|损失|训练|梯度|模型|权重|准确率|推理|网络|学习率|显存|显卡|收敛|批次",
+    _FLAGS,
+)
+_ASKING = re.compile(
+    r"[?？]|\bwhy\b|\bhow (?:do|can|come|to)\b|\bwhat(?:'s| is| am)\b.{0,40}wrong"
+    r"|\bhelp me\b|\bplease help|\bcan anyone"
+    r"|\bany idea|\bsupposed to\b|\bis (?:this|that|it) (?:normal|right|ok)|\bno idea\b|\bstuck\b"
+    r"|\bdon'?t (?:get|understand)"
+    r"|なぜ|どうして|何故|でしょうか|ですか|ますか|教えて|わからな|分からな"
+    r"|原因|困っ|のに|ません"
+    r"|为什么|为啥|怎么|咋|请问|求助|求解|是不是|吗|怎样|如何|不知道|问一下",
+    _FLAGS,
+)
+_MAX_COUNT = 4
+
+
+@dataclass(frozen=True)
+class Context:
+    """Signs in a post, each counted up to four different words.
+
+    `torch`: names that only PyTorch code and messages have. `foreign`: names of other frameworks,
+    languages and tools. `learning`: words of training neural networks. `asking`: signs that
+    somebody wants to know something.
+    """
+
+    torch: int
+    foreign: int
+    learning: int
+    asking: int
+
+
+def read_context(post: Post) -> Context:
+    """The signs in `post`; questions count in what the learner wrote, not in messages or code."""
+    words = post.prose + "\n" + comments(post)
+    return Context(
+        _count(_TORCH, post.text),
+        _count(_FOREIGN, post.text),
+        _count(_LEARNING, post.text),
+        _count(_ASKING, words),
+    )
+
+
+def is_general_wording(text: str) -> bool:
+    """Whether Python or the system raise such a message in any program, not only in torch."""
+    return _GENERAL.search(text) is not None and _TORCH_WORDING.search(text) is None
+
+
+_COMMENT = re.compile(r"(?:#|//)\s*([^\n]*)")
+
+
+def comments(post: Post) -> str:
+    """The comments in the code of `post`, one a line."""
+    return "\n".join(found for block in post.code for found in _COMMENT.findall(block))
+
+
+def _count(pattern: re.Pattern[str], text: str) -> int:
+    seen: set[str] = set()
+    for found in pattern.finditer(text):
+        seen.add(found[0].lower())
+        if len(seen) == _MAX_COUNT:
+            break
+    return len(seen)
