@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from knowledge.encoder import Encoder
-from knowledge.search import Searcher
-from sandbox.pool import Pool
-
 from bot.settings import Settings
 from bot.tutor import Tutor
+from knowledge.encoder import Encoder
 from knowledge.entry import load_entries
+from knowledge.search import Searcher
+from sandbox.pool import Pool
 
 
 def build_searcher(settings: Settings) -> Searcher:

@@ -46,6 +46,9 @@ app = typer.Typer(
 _errors = Console(stderr=True)
 T = TypeVar("T")
 
+MANY_BYTES = 1 << 30
+"""The largest file of many posts: it is read whole."""
+
 FileArgument = Annotated[str, typer.Argument(metavar="[FILE|-]", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 LanguageOption = Annotated[
@@ -134,7 +137,7 @@ def explain(
     # No sandbox is started: explaining runs nothing.
     tutor = Tutor(build_searcher(settings), NoRunner())
     if jsonl is not None:
-        _explain_many(tutor, _read(str(jsonl), sys.maxsize), str(jsonl), lang)
+        _explain_many(tutor, _read(str(jsonl), MANY_BYTES), str(jsonl), lang)
         return
     text = _read(file, settings.max_attachment_bytes)
     started = time.perf_counter()

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from sandbox.pool import SandboxError
-
 from bot.assembly import build_pool, build_searcher
 from bot.settings import Settings, SettingsError
 from knowledge.entry import EntryError, load_entries
 from knowledge.post import parse
+from sandbox.pool import SandboxError
 
 PACKAGES = ("traceback-tutor", "torch", "sentence-transformers", "faiss-cpu", "discord.py")
 _WORDS_ONLY = "my loss does not go down any more, what can it be?"

@@ -10,7 +10,8 @@ _BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xb
 class InputError(ValueError):
     """Input that cannot be used.
 
-    The message is English; `key` and `values` let a front end translate it: every `key` has a text "input.<key>" in bot/locales.
+    The message is English; `key` and `values` let a front end translate it: every `key` has a
+    text "input.<key>" in bot/locales.
     """
 
     def __init__(self, key: str, message: str, **values: str) -> None:

@@ -38,8 +38,8 @@ def undefined_names(code: str) -> tuple[str, ...]:
     except (SyntaxError, ValueError, RecursionError):
         return ()
     found = [
-        (message.lineno, message.message_args[0])
+        (message.lineno, message.col, message.message_args[0])
         for message in checker.Checker(tree, filename="<snippet>").messages
         if isinstance(message, messages.UndefinedName)
     ]
-    return tuple(dict.fromkeys(name for _, name in sorted(found)))
+    return tuple(dict.fromkeys(name for _, _, name in sorted(found)))

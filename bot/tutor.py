@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from knowledge.search import Match, Ranking, Searcher
-from sandbox.pool import SandboxError
-
 from bot.inputs import require_text
 from bot.missing import missing_parts
 from knowledge.entry import Entry
 from knowledge.explain import Explanation, explain
 from knowledge.language import Language, detect_language
 from knowledge.post import Post, parse
+from knowledge.search import Match, Ranking, Searcher
+from sandbox.pool import SandboxError
 from sandbox.protocol import Device, Limits, Result, Snippet, Status
 
 NEAREST = 3

@@ -1,1 +1,1 @@
-"""What is known about PyTorch errors: entries, the reading of posts, and the search that joins them."""
+"""What is known about PyTorch errors: entries, how posts are read, and the search between them."""

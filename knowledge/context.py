@@ -26,7 +26,8 @@ _GENERAL = re.compile(
     _FLAGS,
 )
 _TORCH_WORDING = re.compile(
-    r"torch|tensor|cuda|cudnn|cublas|nccl|autograd|dataloader|state_dict|\bmps\b|module\.forward",
+    r"torch|tensor|cuda|cudnn|cublas|nccl|autograd|dataloader|state_dict|\bmps\b|module\.forward"
+    r"|subclasses of dataset|'zero_'|\.grad\b|\bgrad_fn\b|\bbackward\b",
     _FLAGS,
 )
 _FOREIGN = re.compile(

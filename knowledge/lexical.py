@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections import Counter
@@ -13,6 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from knowledge.entry import Entry
+
+# The library logs every step at DEBUG on a logger that it switches on itself.
+logging.getLogger("bm25s").setLevel(logging.WARNING)
 
 MAX_QUERY_TOKENS: Final = 600
 """How many different words of a query are looked up, counted from its beginning."""

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from knowledge.encoder import Encoder
-from knowledge.search import Searcher
-from sandbox.pool import Pool
 
 from bot.tutor import Tutor
+from knowledge.encoder import Encoder
 from knowledge.entry import load_entries
+from knowledge.search import Searcher
+from sandbox.pool import Pool
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from knowledge.encoder import Encoder
-from knowledge.search import Searcher
 from rich.console import Console
 from rich.table import Table
-from sandbox.pool import Pool
 
+from knowledge.encoder import Encoder
 from knowledge.entry import load_entries
 from knowledge.post import parse
+from knowledge.search import Searcher
+from sandbox.pool import Pool
 from sandbox.protocol import Snippet, Status
 
 FIVE_STEPS = """\

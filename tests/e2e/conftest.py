@@ -31,7 +31,7 @@ _FLAGS = (
 def browser() -> Iterator[Browser]:
     """Chromium for one module: Playwright's event loop must be gone before asynchronous tests."""
     if not _CHROMIUM:
-        pytest.skip("Chromium is not here; `apt-get install chromium` brings it")
+        pytest.fail("Chromium is not here; `make test` (or apt-get install chromium) brings it")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=_CHROMIUM, args=[*_FLAGS])
         yield running

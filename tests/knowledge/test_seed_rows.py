@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from knowledge.search import Searcher
 
+from knowledge.entry import Kind
 from knowledge.post import parse
+from knowledge.search import Searcher
 
 ROWS: list[dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parent / "seed_rows.yaml").read_text(encoding="utf-8")
@@ -25,4 +26,5 @@ def test_a_seed_row_finds_its_entry(row: dict[str, Any], searcher: Searcher) -> 
     ranking = searcher.search(parse(row["post"]))
 
     assert ranking.matches[0].entry.slug == row["entry"]
-    assert ranking.answered
+    # A tip answers a question: `/explain` shows it first, a channel may stay silent.
+    assert ranking.answered or ranking.matches[0].entry.kind is Kind.TIP

@@ -1,0 +1,1 @@
+"""What the bot reacts to on Discord: posts, the commands and the menus."""

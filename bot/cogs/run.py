@@ -1,0 +1,83 @@
+"""/run, and "Run this code" on a message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.desk import only_code
+from bot.inputs import InputError
+from bot.intake import code_of
+from bot.locale import language_of
+from bot.modals import Form, Purpose
+from bot.translate import localized
+from sandbox.protocol import Device
+
+if TYPE_CHECKING:
+    from bot.client import TutorBot
+
+
+class RunCog(commands.Cog):
+    """Runs what somebody hands in."""
+
+    def __init__(self, bot: TutorBot) -> None:
+        self._desk = bot.desk
+        self._menu = app_commands.ContextMenu(name=localized("menu.run"), callback=self.run_message)
+        self._tree = bot.tree
+
+    async def cog_load(self) -> None:
+        """Called by discord.py. Menus, unlike commands, are not added on their own."""
+        self._tree.add_command(self._menu)
+
+    @app_commands.command(
+        name=localized("command.run.name"), description=localized("command.run.description")
+    )
+    @app_commands.rename(
+        code=localized("command.run.code.name"),
+        file=localized("command.run.file.name"),
+        device=localized("command.run.device.name"),
+    )
+    @app_commands.describe(
+        code=localized("command.run.code.description"),
+        file=localized("command.run.file.description"),
+        device=localized("command.run.device.description"),
+    )
+    @app_commands.choices(
+        device=[
+            app_commands.Choice(name=localized(f"device.{device}"), value=device.value)
+            for device in Device
+        ]
+    )
+    async def run(
+        self,
+        interaction: discord.Interaction[TutorBot],
+        code: str | None = None,
+        file: discord.Attachment | None = None,
+        device: str = Device.CPU.value,
+    ) -> None:
+        """Run code or a file; open a form when neither is given."""
+
+        async def submitted(
+            sent: discord.Interaction[TutorBot], text: str, given: discord.Attachment | None
+        ) -> None:
+            handed_in = await self._desk.receive(sent, text, given)
+            await self._desk.run(sent, await only_code(handed_in), Device(device))
+
+        if code is None and file is None:
+            language = language_of(interaction.locale.value)
+            await interaction.response.send_modal(Form(Purpose.RUN, language, submitted))
+        else:
+            await submitted(interaction, code or "", file)
+
+    async def run_message(
+        self, interaction: discord.Interaction[TutorBot], message: discord.Message
+    ) -> None:
+        """Run the code of a message, or of the one that it replies to."""
+        await interaction.response.defer(thinking=True)
+        code = await code_of(await self._desk.intake.text(message))
+        if code is None:
+            raise InputError("no_code", "The message holds no Python code.")
+        await self._desk.run(interaction, code)

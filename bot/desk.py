@@ -1,0 +1,270 @@
+"""What the bot does when somebody asks: the one place between Discord's events and the tutor."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import TYPE_CHECKING, TypeAlias
+from weakref import WeakValueDictionary
+
+import discord
+
+from bot.inputs import InputError, require_text
+from bot.intake import Intake, code_of
+from bot.locale import language_of
+from bot.modals import Form, Purpose
+from bot.render import explained, others, whole
+from bot.render_run import confirmed, error_text, example_ran, ran
+from bot.reply import Reply
+from bot.store import Answered, Store
+from bot.tutor import Answer, RunReport, Tutor
+from bot.views import answer_view, choice_view, delete_view
+from knowledge.language import Language
+from sandbox.protocol import Device
+
+if TYPE_CHECKING:
+    from bot.client import TutorBot
+
+Asked: TypeAlias = "discord.Interaction[TutorBot]"
+
+_PREFILL_S = 1.5
+"""How long a form may wait for the post's code: Discord allows three seconds to open it."""
+
+
+class Desk:
+    """Serves commands, menus, forms and buttons.
+
+    Methods that take an interaction expect it to be deferred, unless they say that they answer it
+    themselves. What only the asker sees is in the asker's language; what stays in the channel is
+    in the language of the post.
+    """
+
+    def __init__(self, tutor: Tutor, store: Store, intake: Intake) -> None:
+        self.tutor = tutor
+        self.store = store
+        self.intake = intake
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+    def lock(self, post_id: int) -> asyncio.Lock:
+        """One at a time for each post: an edit waits until the answer that it changes is known."""
+        return self._locks.setdefault(post_id, asyncio.Lock())
+
+    def compose(self, answer: Answer, asker_id: int) -> tuple[Reply, discord.ui.View]:
+        """An answer as a message with its buttons."""
+        explanation, language = answer.explanation, answer.language
+        if explanation is None:
+            view = choice_view(answer.candidates, deletable=(asker_id, language))
+        else:
+            view = answer_view(
+                language,
+                explanation.slug,
+                asker_id,
+                runnable=self._is_runnable(explanation.slug),
+                others=len(answer.candidates) > 1,
+            )
+        return explained(answer), view
+
+    def _is_runnable(self, slug: str) -> bool:
+        entry = self.tutor.entry(slug)
+        return entry.proof.provable and entry.fails is not None and entry.works is not None
+
+    async def explain(self, asked: Asked, text: str, post_id: int | None = None) -> None:
+        """Explain a text, or name what comes nearest. `post_id` is the message it stands in."""
+        answer = await self.tutor.answer(text, _wanted(asked))
+        reply, view = self.compose(answer, asked.user.id)
+        async with self.lock(post_id or asked.id):
+            sent = await _deliver(asked, reply, view)
+            await self.store.remember(
+                Answered(
+                    answer_id=sent.id,
+                    channel_id=sent.channel.id,
+                    asker_id=asked.user.id,
+                    language=answer.language,
+                    post_id=post_id,
+                    slug=answer.explanation.slug if answer.explanation else None,
+                    text=text,
+                )
+            )
+
+    async def run(self, asked: Asked, code: str, device: Device = Device.CPU) -> None:
+        """Run code and show how it ended, with the explanation of a failure."""
+        report = await self.tutor.run(code, device, _wanted(asked))
+        answer = report.answer
+        if answer is None or answer.explanation is None:
+            await _deliver(asked, ran(report), delete_view(asked.user.id, report.language))
+            return
+        _, view = self.compose(answer, asked.user.id)
+        sent = await _deliver(asked, ran(report), view)
+        await self.store.remember(
+            Answered(
+                answer_id=sent.id,
+                channel_id=sent.channel.id,
+                asker_id=asked.user.id,
+                language=report.language,
+                slug=answer.explanation.slug,
+                text=_as_post(code, report),
+            )
+        )
+
+    async def example(self, asked: Asked, slug: str, language: Language) -> None:
+        """Run an entry's example. Answers the interaction; publicly for the one who asked first."""
+        is_asker = await self._is_asker(asked)
+        await asked.response.defer(thinking=True, ephemeral=not is_asker)
+        spoken = language if is_asker else language_of(asked.locale.value)
+        example = await self.tutor.example(slug, spoken)
+        await _deliver(asked, example_ran(example), delete_view(asked.user.id, spoken))
+
+    async def ask_for_fix(self, asked: Asked, language: Language) -> None:
+        """Open the form for a changed piece of code. Answers the interaction."""
+        answer = _message_of(asked)
+        is_asker = await self._is_asker(asked)
+        own = language_of(asked.locale.value)
+        try:
+            async with asyncio.timeout(_PREFILL_S):
+                prefill = await code_of(await self._text_behind(asked, answer)) or ""
+        except TimeoutError:
+            prefill = ""
+
+        async def submitted(sent: Asked, text: str, file: discord.Attachment | None) -> None:
+            code = await self.receive(sent, text, file, ephemeral=not is_asker)
+            post = await self._text_behind(sent, answer)
+            spoken = language if is_asker else own
+            confirmation = await self.tutor.confirm(post, await only_code(code), spoken)
+            await _deliver(sent, confirmed(confirmation), delete_view(sent.user.id, spoken))
+
+        await asked.response.send_modal(Form(Purpose.CONFIRM, own, submitted, prefill))
+
+    async def receive(
+        self,
+        asked: Asked,
+        text: str,
+        file: discord.Attachment | None,
+        *,
+        ephemeral: bool = False,
+    ) -> str:
+        """The text of a form or command and of its file, together; defers the interaction.
+
+        What can be refused at once is refused before that, for the asker's eyes only. Raises
+        InputError.
+        """
+        if file is None:
+            require_text(text, "the post")
+            await asked.response.defer(thinking=True, ephemeral=ephemeral)
+            return text
+        self.intake.require_size(file)
+        await asked.response.defer(thinking=True, ephemeral=ephemeral)
+        return "\n\n".join(filter(str.strip, (await self.intake.file(file), text)))
+
+    async def others(self, asked: Asked) -> None:
+        """List what else comes near. Answers the interaction."""
+        await asked.response.defer(thinking=True, ephemeral=True)
+        message = _message_of(asked)
+        answered = await self.store.by_answer(message.id)
+        shown = answered.slug if answered else None
+        language = language_of(asked.locale.value)
+        answer = await self.tutor.answer(await self._text_behind(asked, message), language)
+        rest = [candidate for candidate in answer.candidates if candidate.slug != shown]
+        await _deliver(asked, others(language, rest), choice_view(rest, answer_id=message.id))
+
+    async def show(self, asked: Asked, slug: str, answer_id: int) -> None:
+        """Open one explanation for the person who pressed. Answers the interaction.
+
+        With the numbers of the post where the post can still be read, without them otherwise.
+        """
+        await asked.response.defer(thinking=True, ephemeral=True)
+        language = language_of(asked.locale.value)
+        answered = await self.store.by_answer(answer_id or _message_of(asked).id)
+        explanation = self.tutor.explain(slug, language)
+        text = await self._text_of(asked, answered) if answered else ""
+        if text.strip():
+            answer = await self.tutor.answer(text, language)
+            own = (one for one in answer.candidates if one.slug == slug)
+            explanation = next(own, explanation)
+        view = answer_view(
+            language, slug, asked.user.id, runnable=self._is_runnable(slug), others=False
+        )
+        sent = await _deliver(asked, whole(explanation), view)
+        if answered is not None:
+            shown = dataclasses.replace(
+                answered,
+                answer_id=sent.id,
+                asker_id=asked.user.id,
+                language=language,
+                slug=slug,
+            )
+            await self.store.remember(shown)
+
+    async def delete(self, asked: Asked, asker_id: int) -> None:
+        """Take a message of the bot away. Answers the interaction."""
+        if asked.user.id != asker_id and not asked.permissions.manage_messages:
+            raise InputError("not_yours", "Only the asker can delete this answer.")
+        await asked.response.defer()
+        await asked.delete_original_response()
+        await self.store.forget(_message_of(asked).id)
+
+    async def _is_asker(self, asked: Asked) -> bool:
+        answered = await self.store.by_answer(_message_of(asked).id)
+        return answered is not None and answered.asker_id == asked.user.id
+
+    async def _text_behind(self, asked: Asked, answer: discord.Message) -> str:
+        """What a message of the bot answers. Raises InputError when nothing of it is left."""
+        answered = await self.store.by_answer(answer.id)
+        if answered is None and answer.reference is not None:
+            # The memory was lost; the answer itself still points at its post.
+            answered = Answered(
+                answer_id=answer.id,
+                channel_id=answer.channel.id,
+                asker_id=asked.user.id,
+                language=Language.EN,
+                post_id=answer.reference.message_id,
+            )
+        text = await self._text_of(asked, answered) if answered else ""
+        if not text.strip():
+            raise InputError("gone", "The post that this answers cannot be read any more.")
+        return text
+
+    async def _text_of(self, asked: Asked, answered: Answered) -> str:
+        """The text that was asked about: kept, or read again; empty when it is gone."""
+        if answered.text is not None or answered.post_id is None:
+            return answered.text or ""
+        channel = asked.client.get_partial_messageable(answered.channel_id)
+        try:
+            return await self.intake.text(await channel.fetch_message(answered.post_id))
+        except discord.HTTPException:
+            return ""
+
+
+async def only_code(text: str) -> str:
+    """The code of a text that was handed in as code: without the fences, where it has some."""
+    return (await code_of(text) or text) if "```" in text else text
+
+
+def _wanted(asked: Asked) -> Language | None:
+    """The language to answer in: that of the person's Discord, else that of the text.
+
+    English is what Discord is set to unless somebody chose another language, so it does not count
+    as a choice.
+    """
+    language = language_of(asked.locale.value)
+    return None if language is Language.EN else language
+
+
+def _message_of(asked: Asked) -> discord.Message:
+    """The message whose button was pressed."""
+    if asked.message is None:
+        raise RuntimeError("A button was pressed under no message.")
+    return asked.message
+
+
+def _as_post(code: str, report: RunReport) -> str:
+    """A run as the post that a learner would make of it: the code and its error."""
+    return f"```python\n{code}\n```\n\n{error_text(report.result)}"
+
+
+async def _deliver(asked: Asked, reply: Reply, view: discord.ui.View) -> discord.InteractionMessage:
+    return await asked.edit_original_response(
+        content=reply.content or None,
+        embeds=list(reply.embeds),
+        attachments=reply.files(),
+        view=view,
+    )

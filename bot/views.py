@@ -1,0 +1,202 @@
+"""The buttons under the bot's messages. All they need stands in their custom_id, so that they go
+on working after a restart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import discord
+from discord.ui import Button, DynamicItem, Item, View
+
+from bot import reply as limits
+from bot.fence import one_line
+from bot.locale import say
+from bot.trouble import apologize
+from knowledge.explain import Explanation
+from knowledge.language import Language
+
+if TYPE_CHECKING:
+    from bot.client import TutorBot
+
+_SLUG = r"(?P<slug>[A-Za-z0-9-]{1,64})"
+
+
+def answer_view(
+    language: Language, slug: str, asker_id: int, *, runnable: bool, others: bool
+) -> View:
+    """The buttons under an explanation. Needs a running event loop, as every View does."""
+    view = View(timeout=None)
+    if runnable:
+        view.add_item(ExampleButton(language, slug))
+    view.add_item(ConfirmButton(language))
+    if others:
+        view.add_item(OthersButton(language))
+    view.add_item(DeleteButton(asker_id, language))
+    return view
+
+
+def choice_view(
+    candidates: Sequence[Explanation],
+    *,
+    answer_id: int | None = None,
+    deletable: tuple[int, Language] | None = None,
+) -> View:
+    """A button for each candidate that opens it.
+
+    `answer_id` is the answer that they are candidates for, where it is another message than the one
+    with the buttons. `deletable` is who asked, and in which language.
+    """
+    view = View(timeout=None)
+    for candidate in candidates:
+        view.add_item(ShowButton(candidate.slug, answer_id or 0, candidate.title))
+    if deletable is not None:
+        view.add_item(DeleteButton(*deletable))
+    return view
+
+
+def delete_view(asker_id: int, language: Language) -> View:
+    """Only the button that takes a message away."""
+    view = View(timeout=None)
+    view.add_item(DeleteButton(asker_id, language))
+    return view
+
+
+async def _guarded(
+    interaction: discord.Interaction[TutorBot], action: Callable[[], Awaitable[None]]
+) -> None:
+    """Run what a button does; a failure becomes a sentence for the one who pressed it."""
+    try:
+        await action()
+    except Exception as error:
+        await apologize(interaction, error)
+
+
+class ExampleButton(
+    DynamicItem[Button[View]], template=rf"tutor:example:(?P<language>en|ja|zh):{_SLUG}"
+):
+    """Runs an entry's own example: as it fails, and as it works."""
+
+    def __init__(self, language: Language, slug: str) -> None:
+        self.language, self.slug = language, slug
+        super().__init__(
+            Button(
+                style=discord.ButtonStyle.primary,
+                label=say(language, "button.example"),
+                custom_id=f"tutor:example:{language}:{slug}",
+            )
+        )
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """The button that was pressed."""
+        return cls(Language(match["language"]), match["slug"])
+
+    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
+        """Called by discord.py when somebody presses the button."""
+        desk = interaction.client.desk
+        await _guarded(interaction, lambda: desk.example(interaction, self.slug, self.language))
+
+
+class ConfirmButton(DynamicItem[Button[View]], template=r"tutor:confirm:(?P<language>en|ja|zh)"):
+    """Asks for the changed code, to run it against the post's own."""
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        super().__init__(
+            Button(
+                style=discord.ButtonStyle.success,
+                label=say(language, "button.confirm"),
+                custom_id=f"tutor:confirm:{language}",
+            )
+        )
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """The button that was pressed."""
+        return cls(Language(match["language"]))
+
+    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
+        """Called by discord.py when somebody presses the button."""
+        desk = interaction.client.desk
+        await _guarded(interaction, lambda: desk.ask_for_fix(interaction, self.language))
+
+
+class OthersButton(DynamicItem[Button[View]], template=r"tutor:others:(?P<language>en|ja|zh)"):
+    """Lists the explanations that come near the one shown."""
+
+    def __init__(self, language: Language) -> None:
+        super().__init__(
+            Button(label=say(language, "button.others"), custom_id=f"tutor:others:{language}")
+        )
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """The button that was pressed."""
+        return cls(Language(match["language"]))
+
+    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
+        """Called by discord.py when somebody presses the button."""
+        desk = interaction.client.desk
+        await _guarded(interaction, lambda: desk.others(interaction))
+
+
+class ShowButton(DynamicItem[Button[View]], template=rf"tutor:show:(?P<answer>\d{{1,20}}):{_SLUG}"):
+    """Opens one explanation among several, for the person who pressed it."""
+
+    def __init__(self, slug: str, answer_id: int, title: str) -> None:
+        self.slug, self.answer_id = slug, answer_id
+        super().__init__(
+            Button(label=one_line(title, limits.LABEL), custom_id=f"tutor:show:{answer_id}:{slug}")
+        )
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """The button that was pressed."""
+        return cls(match["slug"], int(match["answer"]), match["slug"])
+
+    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
+        """Called by discord.py when somebody presses the button."""
+        desk = interaction.client.desk
+        await _guarded(interaction, lambda: desk.show(interaction, self.slug, self.answer_id))
+
+
+class DeleteButton(
+    DynamicItem[Button[View]], template=r"tutor:delete:(?P<asker>\d{1,20}):(?P<language>en|ja|zh)"
+):
+    """Takes the message away, for the asker and for those who may manage messages."""
+
+    def __init__(self, asker_id: int, language: Language) -> None:
+        self.asker_id = asker_id
+        super().__init__(
+            Button(
+                label=say(language, "button.delete"),
+                custom_id=f"tutor:delete:{asker_id}:{language}",
+            )
+        )
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """The button that was pressed."""
+        return cls(int(match["asker"]), Language(match["language"]))
+
+    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
+        """Called by discord.py when somebody presses the button."""
+        desk = interaction.client.desk
+        await _guarded(interaction, lambda: desk.delete(interaction, self.asker_id))
+
+
+BUTTONS = (ExampleButton, ConfirmButton, OthersButton, ShowButton, DeleteButton)
+"""Every kind of button, to be registered at start."""

@@ -1,0 +1,290 @@
+"""A study group for tests: the local Discord, and in it the real bot with a sandbox that is told
+beforehand how runs end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.client import TutorBot, point_at
+from bot.desk import Desk
+from bot.intake import Intake
+from bot.local.commands import message_commands, slash_commands
+from bot.local.contract import Contract
+from bot.local.model import Channel, Interaction, Message, Upload, User, walk
+from bot.local.server import LocalDiscord
+from bot.store import Store
+from bot.tutor import Answer, Tutor
+from knowledge.language import Language
+from knowledge.search import Searcher
+from sandbox.protocol import ExceptionReport, Limits, Result, Snippet, Status
+
+DESCRIPTION = Path(
+    os.environ.get("TUTOR_DISCORD_OPENAPI")
+    or Path(__file__).parents[3] / "shared" / "discord-openapi.json"
+)
+HAS_DESCRIPTION = DESCRIPTION.exists()
+TOKEN = "a-token-for-tests"
+MAX_BYTES = 20_000
+
+MESSAGE = "mat1 and mat2 shapes cannot be multiplied (5x11 and 7x3)"
+TRACEBACK = f"""\
+Traceback (most recent call last):
+  File "demo.py", line 5, in <module>
+    layer(torch.randn(5, 11))
+RuntimeError: {MESSAGE}"""
+CODE = "import torch\nlayer = torch.nn.Linear(7, 3)\nlayer(torch.randn(5, 11))"
+POST = f"why does my layer refuse this?\n```python\n{CODE}\n```\n```\n{TRACEBACK}\n```"
+SLUG = "matmul-shape-mismatch"
+OTHER_TRACEBACK = """\
+Traceback (most recent call last):
+  File "demo.py", line 3, in <module>
+    a.view(2, 3)
+RuntimeError: shape '[2, 3]' is invalid for input of size 8"""
+WORKED = Result(status=Status.OK, exit_code=0, stdout="it ran\n", wall_s=0.01)
+FAILED = Result(
+    status=Status.ERROR,
+    exit_code=1,
+    wall_s=0.01,
+    exception=ExceptionReport(type="RuntimeError", message=MESSAGE, traceback=TRACEBACK, line=3),
+)
+
+
+class ScriptedSandbox:
+    """Ends a run as the first of `endings` whose text stands in the code, else well.
+
+    Code that holds "crash" breaks the sandbox itself.
+    """
+
+    def __init__(self) -> None:
+        self.endings: dict[str, Result] = {"randn(5, 11)": FAILED}
+        self.ran: list[Snippet] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def run(self, snippet: Snippet, limits: Limits | None = None) -> Result:
+        """One run, which waits while the gate is closed."""
+        await self.gate.wait()
+        self.ran.append(snippet)
+        if "crash" in snippet.code:
+            raise RuntimeError(f"the walls fell, and the token is {TOKEN}")
+        return next((end for text, end in self.endings.items() if text in snippet.code), WORKED)
+
+
+class HesitantTutor(Tutor):
+    """The tutor, who can be made unsure of everything."""
+
+    hesitates = False
+
+    async def answer(self, text: str, language: Language | None = None) -> Answer:
+        """What the tutor says, as a mere guess while it hesitates."""
+        answer = await super().answer(text, language)
+        return dataclasses.replace(answer, explanation=None) if self.hesitates else answer
+
+
+class StudyGroup:
+    """What people do in the local Discord, and what they see."""
+
+    def __init__(
+        self, local: LocalDiscord, bot: TutorBot, tutor: HesitantTutor, sandbox: ScriptedSandbox
+    ) -> None:
+        self.local, self.bot, self.tutor, self.sandbox = local, bot, tutor, sandbox
+        self.world = local.world
+        self.learner, self.friend = local.world.people[:2]
+        self.help: Channel = next(iter(local.world.channels.values()))
+
+    def say(
+        self,
+        text: str,
+        *files: tuple[str, bytes],
+        channel: Channel | None = None,
+        reply_to: Message | None = None,
+        author: User | None = None,
+    ) -> Message:
+        """Post a message."""
+        place = channel or self.help
+        uploads = [Upload(name, data) for name, data in files]
+        return self.world.say(
+            author or self.learner, place, text, uploads=uploads, reply_to=reply_to
+        )
+
+    def make_unsure(self) -> None:
+        """From now on the search finds what it finds, but is never sure of it."""
+        self.tutor.hesitates = True
+
+    def bot_messages(self, channel: Channel | None = None) -> list[Message]:
+        """The bot's finished messages, oldest first, also those that one person alone sees."""
+        place = channel or self.help
+        return [
+            message
+            for message in self.world.messages(place)
+            if message.author == self.world.bot and not message.loading
+        ]
+
+    async def answer(self, number: int = 1, channel: Channel | None = None) -> Message:
+        """The bot's message with this number, once the bot has settled down."""
+        await until(lambda: len(self.bot_messages(channel)) >= number)
+        await idle()
+        return self.bot_messages(channel)[number - 1]
+
+    async def silence(self, expected: int = 0) -> None:
+        """Nothing more than `expected` messages comes, when everything said is worked off."""
+        direct = self.world.direct_channel(self.friend)
+        before = len(self.bot_messages(direct))
+        self.say("", ("empty.txt", b" "), channel=direct, author=self.friend)
+        await until(lambda: len(self.bot_messages(direct)) > before)
+        await idle()
+        assert len(self.bot_messages()) == expected
+
+    def slash(
+        self,
+        name: str,
+        *,
+        file: tuple[str, bytes] | None = None,
+        locale: str = "en-US",
+        **options: str,
+    ) -> Interaction:
+        """Use a slash command."""
+        command = next(item for item in slash_commands(self.world) if item.name == name)
+        values: list[dict[str, Any]] = [
+            {"name": key, "type": 3, "value": value} for key, value in options.items()
+        ]
+        attached = []
+        if file is not None:
+            held = self.world.attach(Upload(*file), self.help)
+            attached.append(held)
+            values.append({"name": "file", "type": 11, "value": str(held.id)})
+        return self.local.interactions.slash(
+            self.learner, self.help, command, values, attachments=attached, locale=locale
+        )
+
+    def menu(self, name: str, message: Message, *, locale: str = "en-US") -> Interaction:
+        """Choose from a message's context menu."""
+        command = next(item for item in message_commands(self.world) if item["name"] == name)
+        return self.local.interactions.on_message(self.learner, command, message, locale=locale)
+
+    def press(
+        self,
+        message: Message,
+        prefix: str,
+        *,
+        user: User | None = None,
+        locale: str = "en-US",
+    ) -> Interaction:
+        """Press the button whose custom_id begins so."""
+        button = next(
+            item
+            for item in walk(message.components)
+            if item.get("custom_id", "").startswith(prefix)
+        )
+        return self.local.interactions.component(
+            user or self.learner, message, button, locale=locale
+        )
+
+    async def fill_in(
+        self,
+        opened: Interaction,
+        text: str = "",
+        *,
+        file: tuple[str, bytes] | None = None,
+        locale: str = "en-US",
+    ) -> Interaction:
+        """Fill in the form that an interaction opens, and send it."""
+        await until(lambda: opened.modal is not None)
+        await idle()  # a person is slower than discord.py, which still waits for its own answer
+        held = [self.world.attach(Upload(*file), self.help)] if file else []
+        values = {
+            "text": {"type": 4, "custom_id": "text", "value": text},
+            "file": {"type": 19, "custom_id": "file", "values": [str(one.id) for one in held]},
+        }
+        components = [
+            {"type": 18, "component": values[label["component"]["custom_id"]]}
+            for label in (opened.modal or {})["components"]
+        ]
+        return self.local.interactions.submit(opened, components, attachments=held, locale=locale)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until something holds; fails the test when it does not come true."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - a test looks from outside
+            await asyncio.sleep(0.005)
+
+
+async def idle() -> None:
+    """Wait until discord.py has worked off every event that it has begun."""
+    at_work = ("discord.py: on_", "CommandTree", "discord-ui-dynamic", "discord-ui-modal")
+    await until(lambda: not any(t.get_name().startswith(at_work) for t in asyncio.all_tasks()))
+
+
+def labels(message: Message) -> list[str]:
+    """What stands on the buttons under a message."""
+    return [item["label"] for item in walk(message.components) if item.get("type") == 2]
+
+
+def shown(message: Message) -> str:
+    """All words of a message."""
+    parts = [message.content]
+    for embed in message.embeds:
+        parts += [embed.get("title", ""), embed.get("description", "")]
+        parts += [text for field in embed.get("fields", []) for text in field.values() if text]
+        parts.append((embed.get("footer") or {}).get("text", ""))
+    return "\n".join(map(str, parts))
+
+
+@asynccontextmanager
+async def study_group(
+    local: LocalDiscord,
+    searcher: Searcher,
+    database: Path,
+    *,
+    message_content: bool = True,
+    keep: timedelta = timedelta(days=30),
+) -> AsyncIterator[StudyGroup]:
+    """The bot, logged in. Entering again with the same database is a restart."""
+    sandbox = ScriptedSandbox()
+    async with Store(database, keep) as store:
+        tutor = HesitantTutor(searcher, sandbox)
+        desk = Desk(tutor, store, Intake(MAX_BYTES))
+        async with TutorBot(desk, message_content=message_content) as bot:
+            running = asyncio.create_task(bot.start(TOKEN))
+            await until(lambda: running.done() or len(bot.guilds) > 0)
+            if running.done():
+                await running
+            try:
+                yield StudyGroup(local, bot, tutor, sandbox)
+                await idle()
+            finally:
+                await bot.close()
+                await asyncio.gather(running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def local_discord(
+    monkeypatch: pytest.MonkeyPatch, *, message_content: bool = True
+) -> AsyncIterator[LocalDiscord]:
+    """A local Discord for the bot to log in to.
+
+    Where Discord's own description is at hand, every request is held against it.
+    """
+    monkeypatch.delenv("TUTOR_DISCORD_OPENAPI", raising=False)  # observed here, and once
+    async with LocalDiscord(
+        port=0, token=TOKEN, page=False, message_content=message_content
+    ) as local:
+        monkeypatch.setattr("discord.http.Route.BASE", "")
+        monkeypatch.setattr("discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY", None)
+        contract = Contract.load(DESCRIPTION) if HAS_DESCRIPTION else None
+        if contract is not None:
+            local.rest.observers.append(contract)
+        point_at(f"{local.url}/api/v10", local.gateway.url)
+        yield local
+        assert contract is None or contract.violations == []
