@@ -131,6 +131,13 @@ class Tutor:
     def _explain(self, match: Match, language: Language) -> Explanation:
         return explain(match.entry, match.slots, language, self._library)
 
+    async def prepare(self) -> None:
+        """Load the language model and its index now, not at the first post that needs them.
+
+        Raises EncoderError when the model cannot be loaded.
+        """
+        await asyncio.to_thread(self._searcher.load)
+
     @property
     def entries(self) -> tuple[Entry, ...]:
         """All entries, sorted by slug."""

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from bot.assembly import build_searcher
+from bot.settings import Settings
 from bot.tutor import Tutor
-from knowledge.encoder import Encoder
-from knowledge.entry import load_entries
 from knowledge.search import Searcher
 from sandbox.pool import Pool
 
 
 @pytest.fixture(scope="session")
-def searcher(tmp_path_factory: pytest.TempPathFactory) -> Searcher:
-    """The search that people use, with its index in a folder of this test run."""
-    cache: Path = tmp_path_factory.mktemp("cache")
-    return Searcher(load_entries(), encoder=Encoder(), cache=cache)
+def searcher() -> Searcher:
+    """The search that people use; its index, keyed by content, is built by the first run."""
+    return build_searcher(Settings())
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -94,7 +95,12 @@ async def test_code_in_a_file_and_the_error_in_the_words_make_one_post(group: St
     )
 
 
-async def test_chat_and_unreadable_files_are_met_with_silence(group: StudyGroup) -> None:
+async def test_chat_and_unreadable_files_are_met_with_silence(
+    group: StudyGroup, searcher: Searcher
+) -> None:
+    await asyncio.to_thread(
+        searcher.load
+    )  # what chat means is looked up; a new index takes a while
     group.say("good morning everyone!")
     group.say("a picture", ("loss.png", b"\x89PNG"))
     group.say("a log", ("train.log", b"\0\1\2\3"))
