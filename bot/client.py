@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -24,7 +25,9 @@ from bot.settings import Settings
 from bot.store import Store
 from bot.translate import CommandTranslator
 from bot.trouble import apologize
+from bot.tutor import Tutor
 from bot.views import BUTTONS
+from knowledge.encoder import EncoderError
 
 _log = logging.getLogger(__name__)
 
@@ -145,4 +148,17 @@ async def serve(settings: Settings, token: SecretStr) -> None:
     async with running_tutor(settings) as tutor, Store(settings.database, keep) as store:
         desk = Desk(tutor, store, Intake(settings.max_attachment_bytes))
         async with TutorBot(desk, message_content=settings.message_content) as bot:
-            await bot.start(token.get_secret_value())
+            # Beside the login: posts with a known message need no model and are answered at once.
+            loading = asyncio.create_task(_load_model(tutor))
+            try:
+                await bot.start(token.get_secret_value())
+            finally:
+                loading.cancel()
+
+
+async def _load_model(tutor: Tutor) -> None:
+    """Load what searching by meaning needs; without it the bot still knows messages by heart."""
+    try:
+        await tutor.prepare()
+    except EncoderError as error:
+        _log.error("Posts without a known message stay unanswered: %s", error)

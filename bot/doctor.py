@@ -110,6 +110,7 @@ async def _gpu(settings: Settings) -> Check:
     )
     child = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-I",
         "-c",
         asking,
         stdout=asyncio.subprocess.PIPE,

@@ -282,6 +282,7 @@ async def _sees_gpu() -> bool:
     """Ask torch in a process of its own: asking would spoil a process that forks."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-I",
         "-c",
         "import sys, torch; sys.exit(0 if torch.cuda.is_available() else 1)",
         stdin=asyncio.subprocess.DEVNULL,
