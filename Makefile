@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench pins clean
+.PHONY: help run test lint format bench screenshots pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -34,6 +34,9 @@ format: $(VENV)/dev.ready ## Format the code
 
 bench: $(VENV)/dev.ready ## Measure: warm against cold runs, search and start-up
 	$(BIN)/python tools/bench.py
+
+screenshots: $(VENV)/dev.ready ## Take the pictures in docs/screenshots anew
+	$(BIN)/python tools/screenshots.py
 
 pins: $(VENV)/dev.ready ## Write the versions installed now into constraints.txt
 	$(BIN)/python tools/pins.py > constraints.new
