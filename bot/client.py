@@ -31,6 +31,10 @@ from knowledge.encoder import EncoderError
 
 _log = logging.getLogger(__name__)
 
+# A tutor does not speak: no warning about the libraries for voice.
+discord.VoiceClient.warn_nacl = False
+discord.VoiceClient.warn_dave = False
+
 _SYNCED = "commands"
 """The note in the store under which the commands last sent to Discord stand, as a hash."""
 

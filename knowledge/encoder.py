@@ -82,8 +82,18 @@ class Encoder:
         return self._encode(texts, "query: ")
 
     def passages(self, texts: Sequence[str]) -> Vectors:
-        """The vectors of what entries say. Raises EncoderError when the model cannot be loaded."""
-        return self._encode(texts, "passage: ")
+        """The vectors of what entries say. Raises EncoderError when the model cannot be loaded.
+
+        Thousands at a time when an index is built, so for them every processor is used.
+        """
+        self.load()
+        import torch
+
+        torch.set_num_threads(os.cpu_count() or self._threads)
+        try:
+            return self._encode(texts, "passage: ")
+        finally:
+            torch.set_num_threads(self._threads)
 
     def load(self) -> None:
         """Load the model now rather than at the first text."""

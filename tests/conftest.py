@@ -17,7 +17,9 @@ from sandbox.pool import Pool
 @pytest.fixture(scope="session")
 def searcher() -> Searcher:
     """The search that people use; its index, keyed by content, is built by the first run."""
-    return build_searcher(Settings())
+    built = build_searcher(Settings())
+    built.load()  # so that no test waits for it within a time of its own
+    return built
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

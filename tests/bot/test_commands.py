@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from study_group import (
     CODE,
     MAX_BYTES,
@@ -18,7 +16,6 @@ from study_group import (
     TRACEBACK,
     StudyGroup,
     labels,
-    local_discord,
     shown,
     study_group,
     until,
@@ -32,20 +29,6 @@ from knowledge.language import Language
 from knowledge.search import Searcher
 from sandbox.pool import DeviceUnavailable, SandboxError
 from sandbox.protocol import Device, Limits, Result, Snippet, Status
-
-
-@pytest_asyncio.fixture
-async def local(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalDiscord]:
-    async with local_discord(monkeypatch) as started:
-        yield started
-
-
-@pytest_asyncio.fixture
-async def group(
-    local: LocalDiscord, searcher: Searcher, tmp_path: Path
-) -> AsyncIterator[StudyGroup]:
-    async with study_group(local, searcher, tmp_path / "tutor.db") as started:
-        yield started
 
 
 async def test_commands_and_menus_are_named_in_three_languages(group: StudyGroup) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from study_group import (
     CODE,
     MAX_BYTES,
@@ -30,20 +28,6 @@ from bot.local.server import LocalDiscord
 from bot.locale import say
 from knowledge.language import Language
 from knowledge.search import Searcher
-
-
-@pytest_asyncio.fixture
-async def local(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalDiscord]:
-    async with local_discord(monkeypatch) as started:
-        yield started
-
-
-@pytest_asyncio.fixture
-async def group(
-    local: LocalDiscord, searcher: Searcher, tmp_path: Path
-) -> AsyncIterator[StudyGroup]:
-    async with study_group(local, searcher, tmp_path / "tutor.db") as started:
-        yield started
 
 
 async def test_a_posted_traceback_is_answered_as_a_reply_that_pings_nobody(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from discord.ui import Button, DynamicItem, View
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +18,6 @@ from study_group import (
     StudyGroup,
     idle,
     labels,
-    local_discord,
     shown,
     study_group,
     until,
@@ -47,20 +44,6 @@ SNOWFLAKES = st.integers(1, 2**63)
 SLUGS = st.from_regex(r"[A-Za-z0-9]+(-[A-Za-z0-9]+){0,4}", fullmatch=True).filter(
     lambda slug: len(slug) <= 64
 )
-
-
-@pytest_asyncio.fixture
-async def local(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalDiscord]:
-    async with local_discord(monkeypatch) as started:
-        yield started
-
-
-@pytest_asyncio.fixture
-async def group(
-    local: LocalDiscord, searcher: Searcher, tmp_path: Path
-) -> AsyncIterator[StudyGroup]:
-    async with study_group(local, searcher, tmp_path / "tutor.db") as started:
-        yield started
 
 
 async def answered(group: StudyGroup) -> Message:

@@ -1,0 +1,27 @@
+"""A study group to test in: the local Discord, and the real bot logged in to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from study_group import StudyGroup, local_discord, study_group
+
+from bot.local.server import LocalDiscord
+from knowledge.search import Searcher
+
+
+@pytest_asyncio.fixture
+async def local(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalDiscord]:
+    async with local_discord(monkeypatch) as started:
+        yield started
+
+
+@pytest_asyncio.fixture
+async def group(
+    local: LocalDiscord, searcher: Searcher, tmp_path: Path
+) -> AsyncIterator[StudyGroup]:
+    async with study_group(local, searcher, tmp_path / "tutor.db") as started:
+        yield started
