@@ -95,5 +95,11 @@ async def running(
             yield client
         finally:
             await client.close()
-            running_client.cancel()
-            await asyncio.gather(running_client, return_exceptions=True)
+            # What nobody answered keeps its handler waiting; no later test may find it.
+            tasks = asyncio.all_tasks()
+            waiting = [
+                task for task in tasks if task.get_name().startswith(("discord", "CommandTree"))
+            ]
+            for task in (running_client, *waiting):
+                task.cancel()
+            await asyncio.gather(running_client, *waiting, return_exceptions=True)

@@ -223,7 +223,14 @@ async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 async def idle() -> None:
     """Wait until discord.py has worked off every event that it has begun."""
     at_work = ("discord.py: on_", "CommandTree", "discord-ui-dynamic", "discord-ui-modal")
-    await until(lambda: not any(t.get_name().startswith(at_work) for t in asyncio.all_tasks()))
+
+    def busy() -> list[str]:
+        return [t.get_name() for t in asyncio.all_tasks() if t.get_name().startswith(at_work)]
+
+    try:
+        await until(lambda: not busy(), 10)
+    except TimeoutError:
+        pytest.fail(f"the bot does not come to rest: {busy()}")
 
 
 def labels(message: Message) -> list[str]:
