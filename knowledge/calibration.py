@@ -26,31 +26,31 @@ class Model:
 
 
 SIGNATURE: Final = Model(
-    bias=2.24,
+    bias=1.95,
     weights={
-        "literal": 2.69,
+        "literal": 2.55,
         "torch_context": 1.35,
-        "general_only": -3.44,
-        "foreign_only": -5.0,
-        "elsewhere": -0.44,
+        "general_only": -3.71,
+        "foreign_only": -5.08,
+        "elsewhere": -0.54,
     },
 )
 """For a post in which a signature fits."""
 
 MEANING: Final = Model(
-    bias=-6.78,
+    bias=-6.93,
     weights={
-        "coverage": 2.62,
-        "score": 2.62,
-        "familiarity": 2.6,
-        "margin": 2.82,
-        "nearness": 0.4,
-        "about": 0.76,
-        "off_topic": -1.71,
-        "foreign": -2.15,
-        "asking": 0.83,
-        "unknown_error": -1.95,
-        "pitfall": 3.07,
+        "coverage": 2.67,
+        "score": 2.57,
+        "familiarity": 2.61,
+        "margin": 3.13,
+        "nearness": 0.67,
+        "about": 0.82,
+        "off_topic": -1.87,
+        "foreign": -2.14,
+        "asking": 0.72,
+        "unknown_error": -1.82,
+        "pitfall": 3.02,
         "hint": 2.0,
     },
 )

