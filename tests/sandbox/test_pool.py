@@ -17,18 +17,6 @@ from sandbox.protocol import Device, Limits, Result, Snippet, Status
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-TRAINING = """
-import torch
-model = torch.nn.Linear(4, 2)
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-for _ in range(5):
-    optimizer.zero_grad()
-    loss = model(torch.randn(8, 4)).pow(2).mean()
-    loss.backward()
-    optimizer.step()
-print("done")
-"""
-
 
 async def run(pool: Pool, code: str, **limits: float) -> Result:
     changed = pool._limits.model_copy(update=limits)
