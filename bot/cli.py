@@ -242,7 +242,7 @@ def serve() -> None:
     if token is None:
         raise SettingsError(
             "There is no bot token. Put it into a file and set TUTOR_TOKEN_FILE to its path "
-            "(or set TUTOR_TOKEN); docs/operator.md says where Discord shows it."
+            "(or set TUTOR_TOKEN); the README says how to get one."
         )
     try:
         asyncio.run(_until_terminated(settings, token))
