@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import yaml
 from markdown_it import MarkdownIt
+
+LONGEST_FILE: Final = 200_000
+"""Bytes of an entry file."""
+LONGEST_FRONT_MATTER: Final = 12_000
+"""Characters. Deeper nesting than fits in here overruns the stack of the YAML parser, which would
+end the whole process."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Blocks alone: the text inside paragraphs is a template, which becomes Markdown only when rendered.
@@ -177,9 +184,14 @@ class Document:
 def read_text(path: Path, faults: list[Fault]) -> str | None:
     """The text of the file at `path`, or None (and a fault) where it cannot be read."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(LONGEST_FILE + 1)
     except OSError as error:
         faults.append(Fault(path, 1, f"cannot be read ({error.strerror}); check its permissions"))
+        return None
+    if len(data) > LONGEST_FILE:
+        message = f"is longer than {LONGEST_FILE:,} bytes; an entry explains one error"
+        faults.append(Fault(path, 1, message))
         return None
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n")
@@ -198,8 +210,13 @@ def parse(path: Path, text: str, faults: list[Fault]) -> Document | None:
             Fault(path, 1, "has no front matter; open the file with --- keys: values and --- lines")
         )
         return None
+    front = "\n".join(lines[1:end])
+    if len(front) > LONGEST_FRONT_MATTER:
+        message = f"the front matter has over {LONGEST_FRONT_MATTER:,} characters; make it shorter"
+        faults.append(Fault(path, 2, message))
+        return None
     try:
-        node = yaml.compose("\n".join(lines[1:end]), Loader=_LOADER)
+        node = yaml.compose(front, Loader=_LOADER)
     except yaml.YAMLError as error:
         faults.append(Fault(path, _yaml_line(error) + 2, _yaml_message(error)))
         return None

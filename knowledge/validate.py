@@ -1,13 +1,15 @@
-"""What makes entries unfit to be shipped, found in all files at once.
+"""What makes entries unfit to be shown or shipped, found in all files at once.
 
-Loading is quick and only asks whether an entry can be used. This asks the rest: whether the
-translations are there and up to date, whether the templates render with and without slots, whether
-the examples are Python, whether there are enough symptoms to search by.
+Loading is quick and only asks whether an entry can be used. This asks the rest: whether it may be
+shown (the templates render with and without slots, the examples are Python, the texts have room),
+and whether it is finished (the translations are there and up to date, the examples too, and enough
+symptoms to search by). A group's own entries must be fit; shipped ones must be finished as well.
 """
 
 from __future__ import annotations
 
 import ast
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -23,6 +25,8 @@ from knowledge.signature import Signature, SlotType, SlotValue
 
 LONGEST_TITLE: Final = 100
 """Characters that Discord shows of a choice in a menu."""
+LONGEST_SLUG: Final = 60
+"""Characters for which the state that a button carries has room."""
 LONGEST_TEXT: Final = 3500
 """Characters of summary, cause and fix together that an embed of 4,096 has room for."""
 FEWEST_SYMPTOMS: Final[Mapping[Kind, int]] = {
@@ -47,11 +51,27 @@ def validate(directory: Path | None = None) -> tuple[Fault, ...]:
     volumes, faults = read_library(directory or SHIPPED)
     found = [*faults]
     for volume in volumes:
-        found += _english(volume.english)
-        found += _translations(volume)
-        for page in (volume.english, *volume.translations.values()):
-            found += _page(page, volume.english)
+        found += unfit(volume)
+        found += unfinished(volume)
     return tuple(sorted(found, key=lambda fault: (fault.path, fault.line)))
+
+
+def unfit(volume: Volume) -> Iterator[Fault]:
+    """What is wrong in the files of an entry, so that it must not be shown."""
+    if len(volume.slug) > LONGEST_SLUG:
+        path = volume.english.path
+        yield Fault(path, 1, f"the name is too long for a button; shorten it to {LONGEST_SLUG}")
+    yield from _english(volume.english)
+    for page in (volume.english, *volume.translations.values()):
+        yield from _page(page, volume.english)
+
+
+def unfinished(volume: Volume) -> Iterator[Fault]:
+    """What the files of an entry lack; it can be shown without."""
+    yield from _missing_examples(volume.english)
+    yield from _translations(volume)
+    for page in (volume.english, *volume.translations.values()):
+        yield from _symptoms(page, volume.english)
 
 
 def _english(page: EnglishPage) -> Iterator[Fault]:
@@ -68,17 +88,22 @@ def _english(page: EnglishPage) -> Iterator[Fault]:
     yield from _proof(page)
 
 
+def _missing_examples(page: EnglishPage) -> Iterator[Fault]:
+    for name, code in (("fails", page.fails), ("works", page.works)):
+        if code is None and page.proof.provable:
+            yield Fault(
+                page.path,
+                page.fix.line,
+                f"there is no ```python {name} block; add it under ## Example, or say under "
+                "proof: reason: why none can be run",
+            )
+
+
 def _examples(page: EnglishPage) -> Iterator[Fault]:
     for name, code in (("fails", page.fails), ("works", page.works)):
-        if code is None:
-            if page.proof.provable:
-                yield Fault(
-                    page.path,
-                    page.fix.line,
-                    f"there is no ```python {name} block; add it under ## Example, or say under "
-                    "proof: reason: why none can be run",
-                )
-        elif page.proof.provable and (error := _syntax_error(code.text)):
+        if code is None or not page.proof.provable:
+            continue
+        if error := _syntax_error(code.text):
             message = f"SyntaxError: {error.msg}"
             if name == "fails" and _matches(page.signatures, message, frames=error.text or ""):
                 continue
@@ -145,17 +170,37 @@ def _page(page: Page, english: EnglishPage) -> Iterator[Fault]:
             page.title.line,
             f"the title has {len(page.title.text)} characters; shorten it to {LONGEST_TITLE}",
         )
-    fewest = FEWEST_SYMPTOMS[english.kind]
-    if len(page.symptoms) < fewest:
-        yield Fault(
-            page.path,
-            page.symptoms_line,
-            f"{len(page.symptoms)} symptoms are too few to be found by; kind {english.kind} needs "
-            f"{fewest}, in words that learners use",
-        )
     for fence in page.fences:
         yield from _hint(page, fence)
     yield from _prose(page, english.signatures)
+
+
+def _symptoms(page: Page, english: EnglishPage) -> Iterator[Fault]:
+    """Too few symptoms, where one that is there already in other spelling counts for nothing."""
+    fewest = FEWEST_SYMPTOMS[english.kind]
+    wordings: set[str] = set()
+    for symptom in page.symptoms:
+        wording = _wording(symptom)
+        if wording in wordings:
+            yield Fault(
+                page.path,
+                page.symptoms_line,
+                f"the symptom {symptom!r} is there twice; say it in other words, or remove it",
+            )
+        wordings.add(wording)
+    if len(wordings) < fewest:
+        yield Fault(
+            page.path,
+            page.symptoms_line,
+            f"{len(wordings)} different symptoms are too few to be found by; kind {english.kind} "
+            f"needs {fewest}, in words that learners use",
+        )
+
+
+def _wording(symptom: str) -> str:
+    """`symptom` without case, spaces, punctuation and width: what a search can tell apart."""
+    folded = unicodedata.normalize("NFKC", symptom).casefold()
+    return "".join(character for character in folded if character.isalnum())
 
 
 def _hint(page: Page, fence: Fence) -> Iterator[Fault]:

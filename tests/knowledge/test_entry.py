@@ -365,7 +365,7 @@ def test_the_hash_of_a_broken_file_is_an_error() -> None:
         ("The layer", "{{ 1 // 0 }}", "1 // 0", "cannot be rendered without slots: integer"),
         ("The layer", "x" * 3500, "{% if", "and Discord shows 3500; shorten them"),
         ("title: Sizes", "title: S" + "i" * 100, "title", "shorten it to 100"),
-        ("  - it worked yesterday\n", "", "symptoms", "5 symptoms are too few"),
+        ("  - it worked yesterday\n", "", "symptoms", "5 different symptoms are too few"),
         ("kind: error", "kind: silent", "symptoms", "kind silent needs 12"),
         ("layer = Linear(3, 4)", "layer = Linear(3, 4", "Linear(3", "is no Python"),
         ('print("fine")', 'x = 1\nprint("fine', 'print("fine', "the works block is no Python"),
@@ -385,6 +385,37 @@ def test_a_flaw_of_an_english_file_is_named_with_its_line(
     assert len(flaws) == 1, flaws
     assert complaint in flaws[0]
     assert abs(int(flaws[0].split(":")[1]) - line_of(path, at)) <= 2, flaws[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("one.md", "it worked yesterday", "The sizes  differ!"),
+        ("one.ja.md", "サイズ 5", "ｻｲｽﾞ　０。"),
+        ("one.zh.md", "尺寸 5", "尺寸0？"),
+    ],
+)
+def test_a_symptom_in_another_spelling_is_no_further_symptom(
+    library: Path, name: str, old: str, new: str
+) -> None:
+    change(library, name, old, new)
+    restamp(library)
+
+    flaws = flaws_of(library)
+
+    assert len(flaws) == 2, flaws
+    assert "is there twice; say it in other words, or remove it" in "\n".join(flaws)
+    assert "5 different symptoms are too few" in "\n".join(flaws)
+    assert all(flaw.startswith(f"{name}:") for flaw in flaws)
+
+
+def test_one_symptom_too_many_may_not_be_a_repetition(library: Path) -> None:
+    change(library, "one.md", "  - it worked yesterday\n", "  - it worked\n  - It worked?\n")
+    restamp(library)
+
+    [flaw] = flaws_of(library)
+
+    assert "the symptom 'It worked?' is there twice" in flaw
 
 
 @pytest.mark.parametrize("block", ["fails", "works"])
