@@ -1,10 +1,10 @@
-# make run · make test · make lint · make bench: each sets up what it needs on a fresh checkout.
+# make run · make test · make lint · make bench · make fuzz: each sets up what it needs on a fresh checkout.
 
 VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench screenshots pins clean
+.PHONY: help run test lint format bench fuzz screenshots pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -34,6 +34,9 @@ format: $(VENV)/dev.ready ## Format the code
 
 bench: $(VENV)/dev.ready ## Measure: warm against cold runs, search and start-up
 	$(BIN)/python tools/bench.py
+
+fuzz: $(VENV)/dev.ready ## Paste damaged posts at the parser for ten minutes
+	$(BIN)/python tools/fuzz_post.py --seconds 600
 
 screenshots: $(VENV)/dev.ready ## Take the pictures in docs/screenshots anew
 	$(BIN)/python tools/screenshots.py

@@ -1,4 +1,4 @@
-"""Undo what terminals, loggers, notebooks and web pages do to a pasted text.
+"""Undo what terminals, notebooks, keyboards and web pages do to the characters of a pasted text.
 
 Everything here is linear in the length of the text: it comes from strangers.
 """
@@ -14,6 +14,9 @@ MAX_CHARS: Final = 200_000
 """How much of a post is read. Of a longer one the head and the tail are kept: the decisive lines of
 a traceback stand at its end, what the learner asks mostly at the beginning."""
 
+MAX_LINES: Final = 1_500
+"""How many lines of a post are read; of more the first and the last are kept."""
+
 MAX_LINE: Final = 4_000
 """How much of one line is read; of a longer one the head and the tail are kept."""
 
@@ -24,8 +27,8 @@ _ESCAPED_ANSI = re.compile(r"(?:\\u001b|\\x1b|\\033|\\e|\^\[)\[[0-9;]{0,16}m")
 _BARE_ANSI = re.compile(r"\[(?:\d{1,3}(?:;\d{1,3}){0,5})m")
 _INVISIBLE = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f\u00ad\u200b-\u200f\u2060\ufeff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_SPACES = str.maketrans(dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u202f\u3000", " "))
-_QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
+_SPACES: Final = "\u00a0\u2002\u2003\u2007\u2009\u202f\u3000"
+_QUOTES: Final = (("\u2018", "'"), ("\u2019", "'"), ("\u201c", '"'), ("\u201d", '"'))
 
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,6}|#x[0-9a-fA-F]{1,6});")
 _BREAK_TAG = re.compile(r"<(?:br|/p|/div|/li|/pre|/tr)\s{0,4}/?>", re.IGNORECASE)
@@ -36,40 +39,21 @@ _TAG = re.compile(
 )
 _MARKDOWN_ESCAPE = re.compile(r"\\([_*\[\]`<>])")
 
-_PREFIX = re.compile(
-    r"""(?x)
-      \ {0,3}>(?!>|\ {7}\S)\ ?                               # > quoted, but not pytest's arrow
-    | \ {0,3}>(?=>\ (?!>))\ ?                               # >> quoted twice, but not a >>> prompt
-    | \[?(?:rank|default|local_rank|Rank)\s?\d{1,4}\]?:\s?  # [rank0]: of torchrun
-    | \[\d{1,3},\d{1,4}\]<std(?:err|out)>:\s?               # [1,0]<stderr>: of mpirun
-    | \([\w.]{1,60}\ pid=\d{1,9}(?:,\ ip=[\d.]{1,15})?\)\s? # (Worker pid=12) of ray
-    | \[?\d{4}[-/]\d\d[-/]\d\d[T\ ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?   # a date and a time
-      (?:Z|[+-]\d\d:?\d\d)?\]?\s?[:|-]?\s?
-    | \[?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?\]\s?                # [10:22:33]
-    | [EWIF]\d{4}\ \d\d:\d\d:\d\d\.\d{1,6}\ {1,4}\d{1,9}\ [\w./\\-]{1,200}:\d{1,6}\]\s?   # glog
-    | \[?(?:ERROR|WARNING|CRITICAL|INFO|DEBUG|FATAL)\]?(?::[\w.]{1,60}:|\ ?[:|-]\ ?)
-    | \ {2,20}\|\ ?                                          # exception groups
-    | [|]\ (?=Traceback|\ {2,}File\ "|[A-Za-z_.]{1,60}(?:Error|Exception)\b)
-    """
+_LINK = re.compile(
+    r"\[(?P<text>(?:<ipython|[~/\w.])[^\[\]\n]{1,300}(?:\.py|>))\]\((?:https?|file)://[^)\s]{1,400}\)"
 )
-_PREFIX_HINT = frozenset("> [(|0123456789EWIFCDrdlR\t")
-_COMPOSE = re.compile(r"[A-Za-z][\w.]{0,40}-\d{1,4} {1,8}\| ?")  # worker-1  | of compose
-_KEEP_LEVEL = re.compile(
-    r"\[?(?:ERROR|WARNING|CRITICAL|INFO|DEBUG|FATAL)\]?\s?:\s(?:Could not|No matching|pip)"
-)
-_PYTEST = re.compile(r"E {2,7}(?=\s*\S)")
-_BOX = re.compile(r"^\s*[│┃]\s?(?P<inside>.*?)\s*[│┃]?\s*$")
-_GUIDE = re.compile(r"[│┃]")
-_DIGITS_PREFIX = re.compile(r"\d{1,3}: (?=Traceback| {2,}File \"|\w{1,60}Error\b)")
-_ONE_LINE_FRAME = re.compile(r"(?<=\S)\s+(?=File \"[^\"\n]{1,300}\", line \d)")
-_ONE_LINE_CODE = re.compile(r"(, line \d{1,7}, in (?:<\w{1,20}>|[\w.]{1,80})) (?=\S)")
-_ONE_LINE_ERROR = re.compile(
-    r"(?<=[\w)\]'\"])\s+(?=(?:[A-Za-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception): )"
-)
+_WINDOWS_PATH = re.compile(r"\b[A-Za-z]:\\")
+_FULL_WIDTH = re.compile("[\uff01-\uff5e]+")
+_FULL_LETTERS = {
+    code: chr(code - 0xFEE0)
+    for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))
+}
+_FULL_SIGNS = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+_CJK = re.compile("[\u3001-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 def clean(text: str, *, limit: int = MAX_CHARS) -> str:
-    """`text` as it was before it was coloured, boxed, quoted, prefixed or escaped.
+    """`text` as it was before it was coloured, converted or escaped, line ends made equal.
 
     Takes any str; at most about `limit` characters are read.
     """
@@ -77,17 +61,14 @@ def clean(text: str, *, limit: int = MAX_CHARS) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n")
     text = text.replace("\x0c", "\n").replace("\x85", "\n")
     text = _SURROGATE.sub("\ufffd", text)
-    text = _one_string(text)
-    text = "\n".join(_from_notebook_file(line) for line in text.split("\n"))
-    text = _without_colours(text)
-    text = _INVISIBLE.sub("", text).translate(_SPACES).translate(_QUOTES)
-    text = _without_html(text)
-    if "\\" in text:
-        text = _MARKDOWN_ESCAPE.sub(r"\1", text)
-    lines: list[str] = []
-    for line in text.split("\n"):
-        lines.extend(_unrolled(_bounded_line(_without_prefixes(line))))
-    return "\n".join(lines)
+    lines = _bounded_lines(_one_string(text).split("\n"))
+    text = "\n".join(_from_notebook_file(line) for line in lines)
+    text = _without_html(_without_colours(text))
+    text = _with_plain_signs(_INVISIBLE.sub("", text))
+    if "](" in text:
+        text = _LINK.sub(r"\g<text>", text)
+    lines = [_plain(_bounded_line(line)) for line in text.split("\n")]
+    return "\n".join(_bounded_lines(lines))
 
 
 def _bounded(text: str, limit: int) -> str:
@@ -97,9 +78,17 @@ def _bounded(text: str, limit: int) -> str:
     return text[:head] + "\n…\n" + text[len(text) - (limit - head) :]
 
 
+def _bounded_lines(lines: list[str]) -> list[str]:
+    if len(lines) <= MAX_LINES:
+        return lines
+    head = MAX_LINES // 3
+    return [*lines[:head], "…", *lines[len(lines) - (MAX_LINES - head) :]]
+
+
 def _bounded_line(line: str) -> str:
+    line = line.rstrip()
     if len(line) <= MAX_LINE:
-        return line.rstrip()
+        return line
     return line[: MAX_LINE // 2] + " … " + line[len(line) - MAX_LINE // 2 :].rstrip()
 
 
@@ -112,8 +101,10 @@ def _one_string(text: str) -> str:
 
 def _from_notebook_file(line: str) -> str:
     """The text of a line of a raw .ipynb file: a JSON string with an escaped break or colour."""
+    if "\\" not in line:
+        return line
     stripped = line.strip().rstrip(",")
-    if not (len(stripped) > 1 and stripped[0] == stripped[-1] == '"' and "\\" in stripped):
+    if not (len(stripped) > 1 and stripped[0] == stripped[-1] == '"'):
         return line
     if "\\n" not in stripped and "\\u001b" not in stripped:
         return line
@@ -134,36 +125,39 @@ def _without_colours(text: str) -> str:
     return text
 
 
+def _with_plain_signs(text: str) -> str:
+    if text.isascii():
+        return text
+    for space in _SPACES:
+        text = text.replace(space, " ")
+    for quote, plain in _QUOTES:
+        text = text.replace(quote, plain)
+    return text
+
+
 def _without_html(text: str) -> str:
     if "<" in text:
         text = _TAG.sub("", _BREAK_TAG.sub("\n", text))
-    return html.unescape(text) if "&" in text and _ENTITY.search(text) else text
+    for _ in range(2):  # what was quoted twice is escaped twice
+        if "&" in text and _ENTITY.search(text):
+            text = html.unescape(text).replace("\r", "\n")
+    return text
 
 
-def _without_prefixes(line: str) -> str:
-    """`line` without the quote marks, ranks, timestamps and frames put before and around it."""
-    box = _BOX.match(line) if "│" in line or "┃" in line else None
-    if box:
-        line = _GUIDE.sub(" ", box["inside"])
-    compose = _COMPOSE.match(line) if "| " in line[:60] else None
-    if compose:
-        line = line[compose.end() :]
-    for _ in range(4):
-        if not line or line[0] not in _PREFIX_HINT:
-            break
-        if _KEEP_LEVEL.match(line):
-            break
-        found = _PREFIX.match(line) or _DIGITS_PREFIX.match(line)
-        if not found or found.end() == 0:
-            break
-        line = line[found.end() :]
-    pytest = _PYTEST.match(line)
-    return line[pytest.end() :] if pytest else line
+def _plain(line: str) -> str:
+    """`line` without Markdown's escapes and full-width letters."""
+    if "\\" in line and not _WINDOWS_PATH.search(line):
+        line = _MARKDOWN_ESCAPE.sub(r"\1", line)
+    return narrowed(line)
 
 
-def _unrolled(line: str) -> list[str]:
-    """The lines of a traceback that lost its line breaks."""
-    if 'File "' not in line or not _ONE_LINE_FRAME.search(line):
-        return [line]
-    lines = _ONE_LINE_CODE.sub(r"\1\n", _ONE_LINE_FRAME.sub("\n", line))
-    return _ONE_LINE_ERROR.sub("\n", lines).split("\n")
+def narrowed(text: str) -> str:
+    """`text` with full-width characters made plain.
+
+    Beside Chinese or Japanese words these are letters and digits alone: sentences keep their own
+    punctuation.
+    """
+    if text.isascii() or not _FULL_WIDTH.search(text):
+        return text
+    table = _FULL_LETTERS if _CJK.search(text) else _FULL_SIGNS
+    return _FULL_WIDTH.sub(lambda found: found[0].translate(table), text)

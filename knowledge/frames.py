@@ -6,8 +6,12 @@ One function or pattern per kind of line; putting lines together is `knowledge.t
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
+
+from knowledge.clean import narrowed
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class ErrorLine:
 
 
 HEADER = re.compile(
-    r"(?:Traceback|Stack trace|トレースバック)\s?\(most recent call (?:last|first)\)"
+    r"(?:(?:Traceback|Stack trace|トレースバック)\s?|(?:Current thread|Thread) 0x[0-9a-fA-F]{1,16}"
+    r"(?: \[[^\]\n]{0,60}\])? )\(most recent call (?:last|(?P<first>first))\)"
 )
 ORIGINAL = re.compile(r"Original Traceback \(most recent call last\)")
 CHAIN = re.compile(
@@ -41,6 +46,16 @@ CHAIN = re.compile(
 )
 CARETS = re.compile(r"^\s*[\^~][\^~\s]*$")
 FENCE = re.compile(r"^\s{0,8}(?:[-*]\s+)?(?P<mark>`{3,}|~{3,})\s*(?P<language>[\w+#-]*)[^`]*$")
+_NATIVE = re.compile(r"^\s*frame #\d{1,4}: ")
+_LAUNCHER = re.compile(
+    r"^\s*(?:(?:time|host|rank|exitcode|error_file|traceback)\s{0,12}: .*|Failures:|\[\d{1,5}\]:"
+    r"|Root Cause \(first observed failure\):|<NO_OTHER_FAILURES>|[\w./-]{1,80} FAILED)$"
+)
+_ROOT_CAUSE = re.compile(r"^\s*Root Cause \(first observed failure\)")
+_ROOT_RANK = re.compile(r"^\s*rank\s{0,12}: (\d{1,5})\b")
+_TITLED_RULE = re.compile(
+    r"^(?:={3,} .{1,120} ={3,}|_{3,} .{1,120} _{3,}|\+[-+]{1,9}-{3,} (?:\d{1,4}|\.{3}) -{3,})$"
+)
 _RULE: Final = frozenset("-=_*+─━╭╮╰╯┌┐└┘ ")
 BOX_TOP = re.compile(r"^\s*[╭╰┌└]")
 
@@ -48,9 +63,9 @@ _FUNCTION = r"(?P<function>[\w<>.]{1,120}(?: [\w>]{1,30}){0,2})"
 _FRAMES: Final = tuple(
     re.compile(pattern)
     for pattern in (
-        # File "x.py", line 3, in f
+        # File "x.py", line 3, in f       File "x.py", line 3 in f     (faulthandler)
         r"\s*File [\"'](?P<file>[^\"'\n]{1,400})[\"'],? line (?P<line>\d{1,9})"
-        r"(?:, in (?P<function>[\w<>.: ()]{1,160}))?",
+        r"(?:,? in (?P<function>[\w<>.: ()]{1,160}))?",
         # File ~/x.py:12, in f(a, b)      (IPython 8)
         r"\s*File (?P<file>\S[^\n]{0,400}?):(?P<line>\d{1,9})(?:, in " + _FUNCTION + r".*)?\s*$",
         # Cell In[3], line 5, in f(a)     Input In [3], in <cell line: 5>()
@@ -63,8 +78,8 @@ _FRAMES: Final = tuple(
         r"\s*(?P<file>[~/.\w][^\n\"]{0,300}?):(?P<line>\d{1,9})"
         r" in (?P<function><?[\w.]{1,120}>?)\s*$",
         # model.py:12: in forward         model.py:12: RuntimeError       (pytest)
-        r"(?P<file>[\w~/.\\:-]{1,300}\.py):(?P<line>\d{1,9}): (?:in (?P<function>[\w<>.]{1,120})"
-        r"|[A-Z]\w{1,60}(?:Error|Exception))?\s*$",
+        r"(?P<file>[\w~/.\\:-]{1,300}\.py):(?P<line>\d{1,9}):(?: in (?P<function>[\w<>.]{1,120})"
+        r"| [A-Z]\w{1,60}(?:Error|Exception))?\s*$",
         # .../sa_score.py", line 212, in load_fragments     (cut off at the left)
         r"\s*(?P<file>[\w~/.\\:-]{1,300}\.py)[\"'], line (?P<line>\d{1,9})"
         r"(?:, in (?P<function>[\w<>.]{1,120}))?",
@@ -76,7 +91,7 @@ CONTEXT = re.compile(r"^\s*\d{1,7}(?:\s.*)?$")
 PYTEST_ARROW = re.compile(r"^> {3,}(?P<code>\S.*)$")
 
 _BUILTIN = (
-    r"KeyboardInterrupt|StopIteration|StopAsyncIteration|SystemExit|GeneratorExit|"
+    r"(?:Base)?ExceptionGroup|(?<![^\s|])Exception(?=:)|KeyboardInterrupt|StopIteration|StopAsyncIteration|SystemExit|GeneratorExit|"
     r"(?:[A-Za-z_]\w{0,60}\.){1,8}(?:Unsupported|OutOfMemory|BackendCompilerFailed|UserError|"
     r"NonRecursiveBugIntroduced|Timeout|Empty|GraphBreak|FailedToRecord|RemoteTraceback|"
     r"TimeoutExpired|ProcessExited|ReplicaDied)|BackendCompilerFailed|RemoteTraceback"
@@ -102,6 +117,7 @@ _UNTYPED: Final = tuple(
     for pattern in (
         r"(?P<message>(?:ERROR|Error|error|FATAL|fatal|Fatal Python error|npm ERR!|docker)"
         r"\s?: \S.*)$",
+        r"what\(\):\s{1,4}(?P<message>\S.*)$",
         r"(?P<message>OMP: Error #\d{1,4}\b.*)$",
         r"(?P<message>.{0,300}Assertion `.{1,200}` failed.*)$",
         r"(?P<message>(?:CUDA error|CUDA out of memory|cuDNN error|NCCL error|NCCL WARN)\b.*)$",
@@ -110,14 +126,14 @@ _UNTYPED: Final = tuple(
     )
 )
 _UNTYPED_HINT = re.compile(
-    r"rror|ERR|FATAL|atal|Assert|CUDA|NCCL|cuDNN|shared object|Kill|fault|instr|docker"
+    r"rror|ERR|FATAL|atal|what\(\)|Assert|CUDA|NCCL|cuDNN|shared object|Kill|fault|instr|docker"
 )
-WARNING = re.compile(
-    r"(?P<where>[\w~/.\\:<> ()-]{0,300}?:\d{1,7}: )?"
-    r"(?P<type>(?:[A-Za-z_]\w{0,60}\.){0,6}[A-Z]?\w{0,60}Warning): (?P<message>\S.*)$"
-)
+_NAME_BACKWARDS = re.compile(r"[\w.]{1,200}", re.ASCII)
+_RECENT: Final = 16
+"""Lines are asked about twice at least: what a message goes on with, then for themselves."""
 
 
+@lru_cache(maxsize=_RECENT)
 def frame_of(line: str) -> Frame | None:
     """The frame that `line` names, without its code, or None."""
     if not _FRAME_HINT.search(line):
@@ -133,9 +149,29 @@ def frame_of(line: str) -> Frame | None:
 
 
 def is_rule(line: str) -> bool:
-    """Whether `line` is nothing but a line drawn with dashes or the like."""
+    """Whether `line` is drawn with dashes or the like, a title between such lines included."""
     drawn = line.strip()
-    return len(drawn) >= 10 and _RULE.issuperset(drawn)
+    if len(drawn) < 10 or drawn[0] not in _RULE:
+        return False
+    return _RULE.issuperset(drawn) or _TITLED_RULE.match(drawn) is not None
+
+
+def is_native_frame(line: str) -> bool:
+    """Whether `line` is a frame of a C++ stack trace, which tells a learner nothing."""
+    return "frame #" in line and _NATIVE.match(line) is not None
+
+
+def is_launcher_line(line: str) -> bool:
+    """Whether `line` belongs to the table of failed processes that torch.distributed prints."""
+    return _LAUNCHER.match(line) is not None
+
+
+def root_rank(lines: Sequence[str]) -> int | None:
+    """The rank that torch.distributed names as the root cause in `lines`, its table, or None."""
+    if not lines or not _ROOT_CAUSE.match(lines[0]):
+        return None
+    found = next((found for line in lines[1:8] if (found := _ROOT_RANK.match(line))), None)
+    return int(found[1]) if found else None
 
 
 def notebook_header(line: str) -> str | None:
@@ -146,6 +182,7 @@ def notebook_header(line: str) -> str | None:
     return found["type"]
 
 
+@lru_cache(maxsize=_RECENT)
 def error_line(line: str) -> ErrorLine | None:
     """The exception that `line` reports, or None when it reports none.
 
@@ -179,15 +216,17 @@ def _untyped(line: str) -> ErrorLine | None:
 
 def warning_line(line: str) -> tuple[str, str] | None:
     """Type and message of a warning that Python printed, or None."""
-    if "Warning: " not in line:
+    end = line.find("Warning: ")
+    message = line[end + len("Warning: ") :].strip()
+    if end < 0 or not message:
         return None
-    found = WARNING.search(line)
-    return (found["type"], found["message"]) if found else None
+    before = _NAME_BACKWARDS.match(line[:end][::-1])
+    return (before[0][::-1] if before else "").lstrip(".0123456789") + "Warning", message
 
 
 def _closed(message: str, before: str) -> str:
     """`message` up to the mark that closes what was opened before it: a back-tick, bold, a cell."""
-    message = message.strip()
+    message = narrowed(message.strip())
     if before.lstrip().startswith("|") and " | " in message:
         message = message.split(" | ", 1)[0].rstrip()
     if before.endswith("`"):

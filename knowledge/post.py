@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from knowledge.clean import MAX_CHARS, clean
 from knowledge.frames import Frame
 from knowledge.language import Language, detect_language
+from knowledge.layout import relaid
+from knowledge.prefixes import strip_prefixes, untangle
+from knowledge.reports import ErrorReport
 from knowledge.snippets import split_code
-from knowledge.tracebacks import ErrorReport, LineKind, read_tracebacks
+from knowledge.spelling import mend
+from knowledge.tracebacks import LineKind, read_tracebacks
 
 __all__ = ["ErrorReport", "Frame", "Post", "parse"]
 
@@ -34,9 +38,11 @@ class Post:
 
 def parse(text: str, *, limit: int = MAX_CHARS) -> Post:
     """Take `text` apart. Takes any str, never raises; reads about `limit` characters of it."""
-    text = clean(text, limit=limit)
-    lines = text.split("\n")
-    errors, kinds = read_tracebacks(lines)
+    stripped = strip_prefixes(clean(text, limit=limit).split("\n"))
+    whole = relaid(mend(untangle(stripped)))
+    lines = [line.text for line in whole]
+    errors, kinds = read_tracebacks(whole)
+    text = "\n".join(lines)
     code, prose = split_code(lines, kinds)
     rest = "\n".join(
         line for line, kind in zip(lines, kinds, strict=True) if kind is LineKind.OTHER

@@ -20,7 +20,7 @@ _STATEMENT = re.compile(
     r"|[A-Za-z_][\w.]*(?:\[[^\]\n]{0,200}\])?(?:\s*,\s*[A-Za-z_*][\w.]*){0,12}"
     r"\s*(?::\s*[\w.\[\], |]{1,60})?"
     r"\s*(?:[-+*/%@|&^]|//|\*\*|<<|>>)?=(?!=)\s*\S"
-    r"|[A-Za-z_][\w.]*(?:\[[^\]\n]{0,200}\])?\([^\n]*\)(?:\.\w+\([^\n]*\)){0,12}\s*(?:#.*)?$"
+    r"|[A-Za-z_][\w.]*(?:\[[^\]\n]{0,200}\])?\([^\n]*\)\s*(?:#.*)?$"
     r"|[A-Za-z_][\w.]*\([^)\n]*,?\s*$"
     r")"
 )
@@ -110,11 +110,21 @@ def _code_share(lines: list[str]) -> float:
     filled = [line for line in lines if line.strip() and not _COMMENT.match(line)]
     if not filled:
         return 0.0
-    return sum(_is_code(line) or bool(_WITHIN.match(line)) for line in filled) / len(filled)
+    return sum(_is_code(line) or _is_within(line) for line in filled) / len(filled)
+
+
+def _squeezed(line: str) -> str:
+    """`line` with every run of blanks as one: long runs would make the patterns slow."""
+    return (" " if line[:1].isspace() else "") + " ".join(line.split())
+
+
+def _is_within(line: str) -> bool:
+    """Whether `line` looks like the inner line of a statement, a call's arguments for instance."""
+    return _WITHIN.match(_squeezed(line)) is not None
 
 
 def _is_code(line: str) -> bool:
-    if not _STATEMENT.match(line):
+    if not _STATEMENT.match(_squeezed(line)):
         return False
     # "loss = 0.3になります。" is a sentence; a CJK comment or string behind code is not.
     bare = line.split("#", 1)[0].split('"', 1)[0].split("'", 1)[0]
@@ -148,7 +158,7 @@ def _belongs_to_code(
     split: _Split, lines: Sequence[str], kinds: Sequence[LineKind], place: int, places: range
 ) -> bool:
     line = lines[place]
-    if _is_code(line) or (split.open and _WITHIN.match(line)):
+    if _is_code(line) or (split.open and _is_within(line)):
         return True
     return bool(_COMMENT.match(line)) and _beside_code(split, lines, kinds, place, places)
 
