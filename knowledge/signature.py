@@ -155,6 +155,17 @@ class Signature:
         pieces = (part if isinstance(part, str) else " " for part in _parts(self.template))
         return " ".join("".join(pieces).split())
 
+    @property
+    def readable(self) -> str:
+        """The template as people read it: an ellipsis for each value that differs."""
+        pieces = (part if isinstance(part, str) else "…" for part in _parts(self.template))
+        return " ".join("".join(pieces).split())
+
+    @property
+    def literals(self) -> tuple[str, ...]:
+        """The texts between the slots; `flat(text)` of a text that fits has each of them."""
+        return _literals(self.template)[0]
+
     def match(self, text: str, *, frames_text: str = "") -> dict[str, SlotValue] | None:
         """The values of the named slots if this signature fits `text`, else None.
 
@@ -197,6 +208,11 @@ def _version(template: str, value: Mapping[object, object], key: str) -> str | N
             f'signature {template!r}: {key} must be a torch version in quotes, as in {key}: "1.8"'
         )
     return version
+
+
+def flat(text: str) -> str:
+    """`text` as signatures see it: with straight quotes, and a space for each run of whitespace."""
+    return _normalised(text)[1]
 
 
 @lru_cache(maxsize=16)
