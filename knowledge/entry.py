@@ -8,7 +8,7 @@ unfit to be shipped.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -40,6 +40,7 @@ __all__ = [
     "english_hash",
     "load_entries",
     "read_library",
+    "slug_of",
 ]
 
 SHIPPED: Final = Path(__file__).with_name("entries")
@@ -139,8 +140,19 @@ def english_hash(english_file_text: str) -> str:
     return page.hash
 
 
-def read_library(directory: Path) -> tuple[tuple[Volume, ...], tuple[Fault, ...]]:
-    """The usable entries of `directory`, sorted by slug, and the faults of all its files."""
+def slug_of(path: Path) -> str:
+    """The slug of the entry to which a file belongs, by the file's name."""
+    name = _NAME.fullmatch(path.name)
+    return name["slug"] if name else path.stem
+
+
+def read_library(
+    directory: Path, known: Collection[str] = ()
+) -> tuple[tuple[Volume, ...], tuple[Fault, ...]]:
+    """The usable entries of `directory`, sorted by slug, and the faults of all its files.
+
+    `known` are the slugs of entries elsewhere that may be named as sisters.
+    """
     faults: list[Fault] = []
     english: dict[str, EnglishPage] = {}
     translations: dict[str, dict[Language, Translation]] = {}
@@ -164,7 +176,7 @@ def read_library(directory: Path) -> tuple[tuple[Volume, ...], tuple[Fault, ...]
             translation = read_translation(path, language, text, faults)
             if translation is not None:
                 translations.setdefault(slug, {})[language] = translation
-    faults += _unknown_sisters(english, broken)
+    faults += _unknown_sisters(english, broken.union(known))
     faults += _orphans(english, broken, translations)
     volumes = [Volume(page, translations.get(slug, {})) for slug, page in sorted(english.items())]
     faults.sort(key=lambda fault: (fault.path, fault.line))
@@ -189,12 +201,12 @@ def _files(directory: Path, faults: list[Fault]) -> list[tuple[Path, str, Langua
     return found
 
 
-def _unknown_sisters(english: Mapping[str, EnglishPage], broken: set[str]) -> list[Fault]:
+def _unknown_sisters(english: Mapping[str, EnglishPage], elsewhere: set[str]) -> list[Fault]:
     return [
         Fault(page.path, prose.line, f"see names {sister}, which is no entry; correct the slug")
         for page in english.values()
         for sister, prose in page.see.items()
-        if sister not in english and sister not in broken
+        if sister not in english and sister not in elsewhere
     ]
 
 

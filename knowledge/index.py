@@ -1,17 +1,15 @@
-"""The vectors of all entries in a FAISS index, kept in the user's cache directory.
+"""The vectors of all entries in a FAISS index, chosen by size and brought up to date piecemeal.
 
-A file is one line of JSON (what the index is made of, size and checksum of the rest), then the
-index as FAISS writes it. It is read only when size and checksum are right, and written under
-another name first, so that no reader ever sees half of one.
+A library of up to EXHAUSTIVE entries is compared with a query text by text (a flat index). A larger
+one is parted into cells by k-means and only the cells near a query are looked into (an inverted
+file with vectors of one byte a number), so that the time grows more slowly than the size.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
+import math
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,21 +17,31 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 
 from knowledge.encoder import Encoder, Vectors
 from knowledge.entry import Entry
+from knowledge.index_file import DIGEST, Digests, Store, Stored, default_cache, digest
 
-FORMAT: Final = "traceback-tutor-index-1"
-KEPT_FILES: Final = 4
-"""How many files of one model are kept; the oldest of more are deleted."""
+EXHAUSTIVE: Final = 2_000
+"""So many entries are all weighed for every post; of more, only those that come near."""
 
-_MAX_HEADER = 16_000_000
+_PROBES = 3
+"""So many times the square root of the number of cells is how many of them are looked into;
+tests/knowledge/test_growth.py checks what that finds."""
+_TRAINED = 40
+"""Vectors for each cell that k-means sees; FAISS advises 39 or more."""
+_PER_ENTRY = 4
+"""How many passages are fetched for each entry that is wanted: several are of one entry."""
+_SAMPLED = 512
+"""Entries that stand for all of a large library when the usual nearness is measured."""
+_DEAD = 0.2
+"""The share of vectors without an entry from which on a large index is built anew."""
+
 _log = logging.getLogger(__name__)
 
-
-class IndexFileError(Exception):
-    """A file that is no usable index; the message says why."""
+Scores = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.int64]
+"""Entries by their places in the library, ascending."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +50,6 @@ class Passage:
 
     owner: int
     text: str
-
-    @property
-    def digest(self) -> str:
-        """A short hash of the text."""
-        return hashlib.sha256(self.text.encode("utf-8", "replace")).hexdigest()[:24]
 
 
 def passages(entries: Sequence[Entry]) -> tuple[Passage, ...]:
@@ -60,178 +63,219 @@ def passages(entries: Sequence[Entry]) -> tuple[Passage, ...]:
     return tuple(found)
 
 
-def default_cache() -> Path:
-    """Where indexes are kept unless another directory is given."""
-    return Path(platformdirs.user_cache_dir("traceback-tutor"))
-
-
 class VectorIndex:
-    """Cosine similarity of a query to each entry: that of the entry's nearest passage."""
+    """Cosine similarity of a query to each entry: that of the entry's nearest passage.
 
-    def __init__(self, index: Any, owners: npt.NDArray[np.int64], size: int) -> None:
-        self._index = index
+    An instance never changes, so that threads can search it while its successor is made.
+    """
+
+    def __init__(self, stored: Stored, rows: Numbers, owners: Numbers, size: int) -> None:
+        """`rows` and `owners` name the row and the entry of each passage; owners ascend.
+
+        `size` is the number of entries. Passages with the same text share a row.
+        """
+        self._stored = stored
+        self._index = stored.index
+        self._rows = rows
         self._owners = owners
-        self._size = size
+        self._starts = np.searchsorted(owners, np.arange(size + 1))
+        self._by_row = np.argsort(rows, kind="stable")
+        self._row_starts = np.searchsorted(rows[self._by_row], np.arange(self._index.ntotal + 1))
+        self._flat = None if _is_parted(self._index) else _all_vectors(self._index)
+        self._sample: tuple[Vectors, Numbers] | None = None
+        if _is_parted(self._index):
+            sampled = np.unique(np.linspace(0, size - 1, _SAMPLED).astype(np.int64))
+            self._sample = self._passages_of(sampled)
 
-    def similarities(self, queries: Vectors) -> npt.NDArray[np.float32]:
-        """One cosine per entry (-1 to 1): the best over all `queries` and all its passages."""
-        best = np.full(self._size, -1.0, dtype=np.float32)
-        if not len(queries) or not self._index.ntotal:
-            return best
-        cosines, places = self._index.search(queries, self._index.ntotal)
-        np.maximum.at(best, self._owners[places.ravel()], cosines.ravel())
-        return best
+    def similarities(self, queries: Vectors, entries: Numbers | None = None) -> Scores:
+        """One cosine (-1 to 1) for each of `entries`, of all when None.
+
+        It is the best over all `queries` and all passages of an entry.
+        """
+        size = len(self._starts) - 1
+        if entries is None and self._flat is not None:
+            return _best(_cosines(queries, self._flat)[self._rows], self._owners, size)
+        chosen = np.arange(size) if entries is None else entries
+        vectors, owned = self._passages_of(chosen)
+        return _best(_cosines(queries, vectors), owned, len(chosen))
+
+    def nearest(self, queries: Vectors, count: int) -> Numbers:
+        """The `count` entries that come nearest; of a large library, nearly always those."""
+        wanted = min(count * _PER_ENTRY, self._index.ntotal)
+        if not len(queries) or not wanted:
+            return np.empty(0, dtype=np.int64)
+        _use_threads(1)
+        cosines, rows = self._index.search(queries, wanted)
+        ordered = rows.ravel()[np.argsort(-cosines.ravel(), kind="stable")]
+        ordered = ordered[ordered >= 0]
+        places, _ = _ranges(self._row_starts, ordered)
+        distinct = list(dict.fromkeys(self._owners[self._by_row[places]].tolist()))
+        return np.array(sorted(distinct[:count]), dtype=np.int64)
+
+    def spread(self, queries: Vectors) -> tuple[float, float]:
+        """Mean and standard deviation of all similarities, measured on some of a large library."""
+        if self._sample is None:
+            usual = self.similarities(queries)
+        else:
+            vectors, owned = self._sample
+            usual = _best(_cosines(queries, vectors), owned, int(owned[-1]) + 1)
+        return (float(usual.mean()), float(usual.std())) if len(usual) else (0.0, 0.0)
+
+    def _passages_of(self, entries: Numbers) -> tuple[Vectors, Numbers]:
+        """The vectors of all passages of `entries`, and for each its place in `entries`."""
+        places, owned = _ranges(self._starts, entries)
+        rows = self._rows[places]
+        if self._flat is not None:
+            return self._flat[rows], owned
+        _use_threads(1)
+        return self._index.reconstruct_batch(rows), owned
 
     @classmethod
     def open(
-        cls, entries: Sequence[Entry], encoder: Encoder, cache: Path | None = None
+        cls,
+        entries: Sequence[Entry],
+        encoder: Encoder,
+        cache: Path | None = None,
+        *,
+        exhaustive: int = EXHAUSTIVE,
+        previous: VectorIndex | None = None,
     ) -> VectorIndex:
         """The index of `entries`: read from `cache` where it is there and sound, else built.
 
-        A build encodes only texts that no earlier index of the same model holds. A file that is
-        damaged or foreign is logged and replaced; a cache that cannot be written is logged.
-        Raises EncoderError when the model cannot be loaded.
+        Only texts are encoded that neither `previous` nor an earlier index of the same model in the
+        cache holds. A file that is damaged or foreign is logged and replaced; a cache that cannot
+        be written is logged. Raises EncoderError when the model cannot be loaded.
         """
-        import faiss
-
-        texts = passages(entries)
+        found = passages(entries)
+        texts = {digest(passage.text): passage.text for passage in found}
+        digests = np.array(list(texts), dtype=DIGEST)
         store = Store(cache or default_cache(), encoder.identity)
-        vectors = store.read(texts)
-        if vectors is None:
-            vectors = _build(texts, encoder, store.known())
-            store.write(texts, vectors)
-        index = faiss.IndexFlatIP(vectors.shape[1])
-        index.add(vectors)
-        owners = np.array([passage.owner for passage in texts], dtype=np.int64)
-        return cls(index, owners, len(entries))
+        known = previous._stored if previous is not None else store.read(digests)
+        stored = _updated(known, texts, digests, encoder, parted=len(entries) > exhaustive)
+        if known is None or not np.array_equal(known.digests, digests):
+            store.write(digests, stored)
+        every = np.array([digest(passage.text) for passage in found], dtype=DIGEST)
+        owners = np.array([passage.owner for passage in found], dtype=np.int64)
+        return cls(stored, _rows_of(stored.digests, every), owners, len(entries))
 
 
-def _build(
-    texts: Sequence[Passage], encoder: Encoder, known: Mapping[str, npt.NDArray[np.float32]]
-) -> Vectors:
-    missing = [p.text for p in texts if p.digest not in known]
-    _log.info("Building the search index: %d of %d texts are new.", len(missing), len(texts))
-    fresh = iter(encoder.passages(missing) if missing else np.empty((0, 1), np.float32))
-    rows = [known[p.digest] if p.digest in known else next(fresh) for p in texts]
-    return np.ascontiguousarray(rows, dtype=np.float32) if rows else np.empty((0, 1), np.float32)
+def _updated(
+    known: Stored | None,
+    texts: Mapping[bytes, str],
+    digests: Digests,
+    encoder: Encoder,
+    *,
+    parted: bool,
+) -> Stored:
+    """An index that holds `texts`, with as much as possible taken from `known`."""
+    import faiss
+
+    held = known.digests if known is not None else digests[:0]
+    rows = _rows_of(held, digests)
+    missing = digests[rows < 0]
+    _log.info("Updating the search index: %d of %d texts are new.", len(missing), len(digests))
+    fresh = encoder.passages([texts[new] for new in missing.tolist()]) if len(missing) else None
+    useful = known is not None and np.count_nonzero(rows >= 0) >= len(held) * (1 - _DEAD)
+    if known is not None and useful and _is_parted(known.index) == parted:
+        if fresh is None:
+            return known
+        index = faiss.clone_index(known.index)
+        index.add(fresh)
+        return Stored(index, np.concatenate((held, missing)))
+    # Of a parted index that becomes flat this gives back the vectors as they were rounded, to some
+    # ten-thousandths of a cosine: not worth encoding thousands of texts again.
+    kept = known.index.reconstruct_batch(rows[rows >= 0]) if known is not None else None
+    dimension = next((len(v[0]) for v in (fresh, kept) if v is not None and len(v)), 1)
+    vectors = np.empty((len(digests), dimension), dtype=np.float32)
+    if kept is not None and len(kept):
+        vectors[rows >= 0] = kept
+    if fresh is not None:
+        vectors[rows < 0] = fresh
+    return Stored(_parted(vectors) if parted else _flat(vectors), digests)
 
 
-class Store:
-    """The index files of one model in one directory."""
-
-    def __init__(self, directory: Path, model: str) -> None:
-        self._directory = directory
-        self._model = model
-
-    def path(self, texts: Sequence[Passage]) -> Path:
-        """The file of the index of `texts`."""
-        content = hashlib.sha256("\n".join(p.digest for p in texts).encode()).hexdigest()
-        return self._directory / f"{self._model}-{content[:16]}.index"
-
-    def read(self, texts: Sequence[Passage]) -> Vectors | None:
-        """The vectors of `texts` from their file; None when there is no file or no sound one."""
-        path = self.path(texts)
-        if not path.exists():
-            return None
-        try:
-            digests, vectors = _read(path, self._model)
-            if digests != [p.digest for p in texts]:
-                raise IndexFileError("it was made of other texts")
-        except (OSError, IndexFileError) as error:
-            _log.warning("The search index %s is unusable (%s); building it anew.", path, error)
-            return None
-        return vectors
-
-    def known(self) -> dict[str, npt.NDArray[np.float32]]:
-        """All vectors of this model's latest sound file, by digest of their text."""
-        for path in self._files():
-            try:
-                digests, vectors = _read(path, self._model)
-            except (OSError, IndexFileError):
-                continue
-            return dict(zip(digests, vectors, strict=True))
-        return {}
-
-    def write(self, texts: Sequence[Passage], vectors: Vectors) -> None:
-        """Save `vectors` and delete the oldest files; a failure is logged, for search goes on."""
-        path = self.path(texts)
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            _write(path, self._model, [p.digest for p in texts], vectors)
-            for old in self._files()[KEPT_FILES:]:
-                old.unlink(missing_ok=True)
-        except OSError as error:
-            _log.warning("The search index cannot be kept in %s (%s).", self._directory, error)
-
-    def _files(self) -> list[Path]:
-        """This model's files, newest first."""
-        try:
-            files = [
-                (p.stat().st_mtime_ns, p) for p in self._directory.glob(f"{self._model}-*.index")
-            ]
-        except OSError:
-            return []
-        return [path for _, path in sorted(files, reverse=True)]
-
-
-def _write(path: Path, model: str, digests: list[str], vectors: Vectors) -> None:
+def _flat(vectors: Vectors) -> Any:
     import faiss
 
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
-    body = faiss.serialize_index(index).tobytes()
-    header = {
-        "format": FORMAT,
-        "model": model,
-        "texts": digests,
-        "size": len(body),
-        "sha256": hashlib.sha256(body).hexdigest(),
-    }
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".index-", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(json.dumps(header).encode() + b"\n")
-            file.write(body)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    return index
 
 
-def _read(path: Path, model: str) -> tuple[list[str], Vectors]:
-    """The digests and vectors in the file at `path`. Raises IndexFileError or OSError."""
+def _parted(vectors: Vectors) -> Any:
+    """An inverted file with about as many cells as a cell has vectors."""
     import faiss
 
-    with path.open("rb") as file:
-        header = _header(file.readline(_MAX_HEADER), model)
-        body = file.read()
-    if len(body) != header["size"]:
-        raise IndexFileError(f"it holds {len(body)} bytes where {header['size']} were written")
-    if hashlib.sha256(body).hexdigest() != header["sha256"]:
-        raise IndexFileError("its checksum is wrong")
-    try:
-        index = faiss.deserialize_index(np.frombuffer(body, dtype=np.uint8))
-        vectors = index.reconstruct_n(0, index.ntotal)
-    except (RuntimeError, AssertionError, AttributeError) as error:
-        raise IndexFileError(f"FAISS cannot read it: {error}") from error
-    if len(vectors) != len(header["texts"]):
-        raise IndexFileError("it has another number of vectors than of texts")
-    return header["texts"], vectors
+    _use_threads(os.cpu_count() or 1)
+    count, dimension = vectors.shape
+    cells = max(1, min(math.isqrt(count), count // _TRAINED))
+    index = faiss.IndexIVFScalarQuantizer(
+        faiss.IndexFlatIP(dimension),
+        dimension,
+        cells,
+        faiss.ScalarQuantizer.QT_8bit,
+        faiss.METRIC_INNER_PRODUCT,
+    )
+    step = max(1, count // (cells * _TRAINED))
+    index.train(np.ascontiguousarray(vectors[::step]))
+    index.add(vectors)
+    index.nprobe = min(cells, math.ceil(_PROBES * math.sqrt(cells)))
+    index.make_direct_map()  # what vectors are read back by
+    return index
 
 
-def _header(line: bytes, model: str) -> dict[str, Any]:
-    try:
-        header = json.loads(line)
-    except ValueError as error:
-        raise IndexFileError("it does not begin with a description") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise IndexFileError("it is no index of this program's version")
-    if header.get("model") != model:
-        raise IndexFileError("it belongs to another model")
-    texts = header.get("texts")
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise IndexFileError("its description lists no texts")
-    if not isinstance(header.get("size"), int) or not isinstance(header.get("sha256"), str):
-        raise IndexFileError("its description has no size or no checksum")
-    return header
+def _use_threads(count: int) -> None:
+    """Let FAISS use so many threads for what this one asks it next.
+
+    One for a query: on a machine that is busy (with sandboxes, say) several wait for each other
+    and take many times longer than one. All for building, which is rare.
+    """
+    import faiss
+
+    faiss.omp_set_num_threads(count)
+
+
+def _all_vectors(index: Any) -> Vectors:
+    """The vectors of a flat index, not copied; they live as long as it does."""
+    import faiss
+
+    count, dimension = int(index.ntotal), int(index.d)
+    if not count:
+        return np.empty((0, dimension), dtype=np.float32)
+    vectors: Vectors = faiss.rev_swig_ptr(index.get_xb(), count * dimension)
+    return vectors.reshape(count, dimension)
+
+
+def _is_parted(index: Any) -> bool:
+    return hasattr(index, "nprobe")
+
+
+def _rows_of(held: Digests, wanted: Digests) -> Numbers:
+    """The place in `held` of each of `wanted`; -1 where it is not there."""
+    if not len(held):
+        return np.full(len(wanted), -1, dtype=np.int64)
+    order = np.argsort(held)
+    places = order[np.searchsorted(held, wanted, sorter=order).clip(max=len(held) - 1)]
+    return np.where(held[places] == wanted, places, -1)
+
+
+def _ranges(starts: Numbers, groups: Numbers) -> tuple[Numbers, Numbers]:
+    """The members of `groups`, where group g is starts[g]..starts[g + 1], and whose each is."""
+    counts = starts[groups + 1] - starts[groups]
+    owned = np.repeat(np.arange(len(groups)), counts)
+    within = np.arange(len(owned)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return starts[groups][owned] + within, owned
+
+
+def _cosines(queries: Vectors, vectors: Vectors) -> Scores:
+    if not len(queries) or not len(vectors):
+        return np.full(len(vectors), -1.0, dtype=np.float32)
+    # Not a matrix product: BLAS would part it between threads (see `_use_threads`).
+    cosines = np.vecdot(queries[:, None], vectors[None])
+    return np.asarray(cosines.max(axis=0), dtype=np.float32)
+
+
+def _best(cosines: Scores, owners: Numbers, size: int) -> Scores:
+    best = np.full(size, -1.0, dtype=np.float32)
+    np.maximum.at(best, owners, cosines)
+    return best

@@ -10,6 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench_growth import growth
+from bench_posts import posts
+from bench_reporting import reporting
 from rich.console import Console
 from rich.table import Table
 
@@ -105,8 +108,12 @@ def main() -> None:
     """Print one table."""
     table = Table("what", "median", "ratio", title=f"{len(load_entries())} entries")
     asyncio.run(runs(table))
+    asyncio.run(reporting(table))
     searches(table)
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    posts(console)
+    growth(console)
 
 
 if __name__ == "__main__":

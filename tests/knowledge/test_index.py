@@ -11,7 +11,8 @@ import pytest
 
 from knowledge.encoder import Encoder, Vectors
 from knowledge.entry import Device, Entry, Kind, Proof, Text
-from knowledge.index import KEPT_FILES, VectorIndex, passages
+from knowledge.index import VectorIndex, passages
+from knowledge.index_file import KEPT_FILES
 from knowledge.language import Language
 from knowledge.signature import Signature
 
