@@ -224,8 +224,7 @@ def _snippet_process(arm: wire.Arm, fds: Fds, report: mmap.mmap, ready: int) -> 
         os.close(job)
         _limit_data(arm.limits)
         resource.setrlimit(resource.RLIMIT_CPU, (order.cpu_s, order.cpu_s + 1))
-        exit_code, told = guest.run(order.code)
-        body = told.model_dump_json().encode()
+        exit_code, body = guest.run(order, most=len(report) - _NOTE.size)
         if os.getpid() != itself:
             # A fork that the snippet made and that ran to the snippet's end: not its report.
             os._exit(exit_code)

@@ -9,6 +9,8 @@ import ast
 import atexit
 import builtins
 import contextlib
+import importlib
+import inspect
 import io
 import linecache
 import os
@@ -21,14 +23,19 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sandbox.protocol import ExceptionReport, Limits
-from sandbox.wire import GuestReport
+from sandbox.budget import within
+from sandbox.protocol import FINDINGS_AT_MOST, ExceptionReport, Finding, Limits, Scene
+from sandbox.watch import Watch
+from sandbox.wire import GuestReport, Job
 
 SNIPPET = "<snippet>"
 BROKEN = 70
 """Exit code of a process whose interpreter the snippet broke beyond reporting."""
-_OURS = (__file__, ast.__file__)
-"""Files whose frames a traceback leaves out: they compile and start the snippet."""
+LATER = ("sandbox.checks", "sandbox.layers", "sandbox.scene", "sandbox.simulated_cuda")
+"""Modules that need torch, which the pool's process does not import: the zygote imports them."""
+_FOLDER = os.path.dirname(__file__) + "/"  # noqa: PTH120 - as frames tell it
+_SCENE_S = 0.3
+_FINDINGS_S = 1.0
 _SHOWN_VALUE = 20_000
 _SHOWN_MESSAGE = 20_000
 _SHOWN_TRACEBACK = 60_000
@@ -70,25 +77,39 @@ def prepare(limits: Limits, *, processes: bool) -> None:
         _refuse_workers()
 
 
-def run(code: str) -> tuple[int, GuestReport]:
-    """Run `code` as the main module; returns the exit code and the report."""
+def run(job: Job, most: int) -> tuple[int, bytes]:
+    """Run a snippet as the main module; returns the exit code and the report, a GuestReport.
+
+    `most` is the room for the report, in bytes.
+    """
     main = types.ModuleType("__main__")
     main.__dict__["__builtins__"] = builtins
     sys.modules["__main__"] = main
-    linecache.cache[SNIPPET] = (len(code), None, code.splitlines(keepends=True), SNIPPET)
+    lines = list(io.StringIO(job.code, newline=None))
+    linecache.cache[SNIPPET] = (len(job.code), None, lines, SNIPPET)
+    itself = os.getpid()
     exit_code, told = 0, GuestReport(how="finished")
+    scene, checker, watch = None, None, Watch(job.watch)
     try:
-        _execute(code, main.__dict__)
+        tree = ast.parse(job.code, SNIPPET)
+        checker = _prepare_reports(job, tree)
+        watch.mark(tree)
+        _execute(tree, main.__dict__)
     except SystemExit as leaving:
         exit_code, told = _exit_code(leaving), GuestReport(how="exit")
     except BaseException as problem:
         exit_code, told = 1, GuestReport(how="error", exception=_describe(problem))
+        # Not in a fork that the snippet made: it would wait for threads of torch that it lacks.
+        if job.scene and os.getpid() == itself:
+            scene = _scene(job, problem)
+    findings = _findings(checker)
     _wind_up()
-    return exit_code, told
+    more = {"scene": scene, "findings": findings, "reached": watch.reached}
+    body = told.model_copy(update=more).model_dump_json().encode()
+    return exit_code, body if len(body) <= most else told.model_dump_json().encode()
 
 
-def _execute(code: str, names: dict[str, object]) -> None:
-    tree = ast.parse(code, SNIPPET)
+def _execute(tree: ast.Module, names: dict[str, object]) -> None:
     last = tree.body[-1] if tree.body else None
     if not isinstance(last, ast.Expr):
         exec(compile(tree, SNIPPET, "exec", dont_inherit=True), names)  # noqa: S102 - its purpose
@@ -123,6 +144,48 @@ def _wind_up() -> None:
             stream.flush()
 
 
+# --- Reporting what happened inside ---------------------------------------------------------------
+
+
+def _prepare_reports(job: Job, tree: ast.Module) -> Any:
+    """Install what the job asks for; returns the watcher of check mode, or None."""
+    if not job.scene:
+        importlib.import_module("sandbox.layers").remove()
+    if job.simulate_cuda:
+        importlib.import_module("sandbox.simulated_cuda").install()
+    if job.check:
+        with contextlib.suppress(Exception):
+            return importlib.import_module("sandbox.checks").install(tree, job.code)
+    return None
+
+
+def _scene(job: Job, problem: BaseException) -> Scene | None:
+    """What the failing line saw, as far as it could be read in time."""
+    with contextlib.suppress(BaseException):
+        device_of = None
+        if job.simulate_cuda:
+            device_of = importlib.import_module("sandbox.simulated_cuda").device_of
+        reader = importlib.import_module("sandbox.scene").Reader(job.code, SNIPPET, device_of)
+        with contextlib.suppress(BaseException), within(_SCENE_S):
+            reader.read(problem)
+        scene: Scene | None = reader.scene
+        return scene
+    return None
+
+
+def _findings(checker: Any) -> tuple[Finding, ...]:
+    """The warnings of check mode that came in time and that JSON can carry."""
+    kept: list[Finding] = []
+    if checker is not None:
+        with contextlib.suppress(BaseException), within(_FINDINGS_S):
+            for finding in checker.findings():
+                if len(kept) == FINDINGS_AT_MOST:
+                    break
+                with contextlib.suppress(ValueError):
+                    kept.append(Finding.model_validate_json(finding.model_dump_json()))
+    return tuple(kept)
+
+
 # --- Reporting an exception -----------------------------------------------------------------------
 
 
@@ -130,7 +193,7 @@ def _describe(problem: BaseException) -> ExceptionReport:
     told = traceback.TracebackException.from_exception(problem, compact=True)
     line = None
     for each in _chain(told):
-        own = [frame for frame in each.stack if frame.filename not in _OURS]
+        own = [frame for frame in each.stack if not _is_ours(frame.filename)]
         first = next((i for i, frame in enumerate(own) if frame.filename == SNIPPET), 0)
         if each is told:
             numbers = [frame.lineno for frame in own if frame.filename == SNIPPET]
@@ -152,6 +215,11 @@ def _describe(problem: BaseException) -> ExceptionReport:
         traceback=_clean(_cut("".join(told.format()), _SHOWN_TRACEBACK)),
         line=line,
     )
+
+
+def _is_ours(filename: str) -> bool:
+    """True for frames that a traceback leaves out: they prepare, start and watch the snippet."""
+    return filename == ast.__file__ or filename.startswith(_FOLDER)
 
 
 def _chain(told: traceback.TracebackException) -> Iterator[traceback.TracebackException]:
@@ -218,10 +286,23 @@ def _shorten_warnings() -> None:
         lineno: int,
         line: str | None = None,
     ) -> str:
+        if filename.startswith(_FOLDER):
+            # Of a call that went through the simulation of CUDA.
+            filename, lineno, line = *_own_place(filename, lineno), None
         code = linecache.getline(filename, lineno) if line is None else line
         return written(message, category, short(filename), lineno, code)
 
     warnings.formatwarning = formatwarning
+
+
+def _own_place(filename: str, lineno: int) -> tuple[str, int]:
+    """The line of the snippet that is being executed; what is given where there is none."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_filename == SNIPPET:
+            return SNIPPET, frame.f_lineno
+        frame = frame.f_back
+    return filename, lineno
 
 
 def _keep_figures() -> None:

@@ -45,7 +45,8 @@ class Pool:
 
     `size` cells wait armed; `concurrency` run at once, the others queue in order of arrival.
     After `recycle` cells the zygote is replaced by a fresh one. `maximum_tier` keeps a stronger
-    tier from being tried, for hosts where that is known to hang or to be unwanted.
+    tier from being tried, for hosts where that is known to hang or to be unwanted. Without
+    `scenes` nothing is told of what a failing line saw: to measure what that costs.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Pool:
         size: int = 2,
         concurrency: int | None = None,
         recycle: int = 2000,
+        scenes: bool = True,
     ) -> None:
         self.tier = Tier.NONE
         self.why = "not started"
@@ -65,6 +67,7 @@ class Pool:
         self._size = max(1, size)
         self._turns = asyncio.Semaphore(concurrency or os.cpu_count() or 1)
         self._recycle = recycle
+        self._scenes = scenes
         self._slots = itertools.cycle(range(1, _SLOTS))
         self._armed: deque[Cell] = deque()
         self._live: set[Cell] = set()
@@ -183,7 +186,7 @@ class Pool:
             lost = f"The sandbox could not make a cell for this run: {problem}. Try again."
             return Result(status=Status.INTERNAL, tier=self.tier, detail=lost)
         try:
-            seen: Seen = await cell.run(snippet, limits)
+            seen: Seen = await cell.run(snippet, limits, scene=self._scenes)
             if seen.lost:
                 # What ended this cell has most likely ended those that wait beside it.
                 await self._disarm()

@@ -51,6 +51,20 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ser_json_inf_nan="null")
 
 
+WATCHED_AT_MOST = 32
+THINGS_AT_MOST = 12
+LAYERS_AT_MOST = 40
+FINDINGS_AT_MOST = 64
+NAME_AT_MOST = 200
+"""Characters of a name that the guest tells."""
+TEXT_AT_MOST = 1000
+"""Characters of a line or a description that the guest tells."""
+
+Name = Annotated[str, Field(max_length=NAME_AT_MOST)]
+Text = Annotated[str, Field(max_length=TEXT_AT_MOST)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
 class Limits(Frozen):
     """What one run may use."""
 
@@ -73,6 +87,12 @@ class Snippet(Frozen):
 
     code: str
     device: Device = Device.CPU
+    watch: Annotated[tuple[int, ...], Field(max_length=WATCHED_AT_MOST)] = ()
+    """Lines of `code`, from 1, of which the result is to tell whether they were executed."""
+    check: bool = False
+    """True to look for silent pitfalls while it runs; costs time."""
+    simulate_cuda: bool = False
+    """True to compute on the CPU under the rules of a machine with one CUDA device."""
 
 
 class ExceptionReport(Frozen):
@@ -83,6 +103,120 @@ class ExceptionReport(Frozen):
     traceback: str
     line: int | None = None
     """Line of the snippet's own code that raised, from 1; None when no frame is the snippet's."""
+
+
+class ThingKind(StrEnum):
+    """What sort of value a name on the failing line stands for."""
+
+    TENSOR = "tensor"
+    MODULE = "module"
+    NUMBER = "number"
+    LOADER = "loader"
+    DATASET = "dataset"
+    OTHER = "other"
+
+
+class Thing(Frozen):
+    """One thing that the failing line names."""
+
+    name: Name
+    """As written: `x`, `self.fc`, `batch[0]`."""
+    kind: ThingKind
+    type: Name
+    """Its class: `Tensor`, `Linear`, `DataLoader`."""
+    shape: Annotated[tuple[int, ...], Field(max_length=64)] | None = None
+    dtype: Name | None = None
+    """Without the prefix: `float32`."""
+    device: Name | None = None
+    requires_grad: bool | None = None
+    is_leaf: bool | None = None
+    contiguous: bool | None = None
+    minimum: Finite | None = None
+    """Of the finite values; None where it is not cheap to find."""
+    maximum: Finite | None = None
+    nans: int | None = None
+    """How many values are NaN; None where it is not cheap to find."""
+    text: Text = ""
+    """Declared sizes (`in_features=784, out_features=10`), a number's value, loader settings."""
+
+
+class Place(Frozen):
+    """One line of the learner's own code."""
+
+    line: int
+    function: Name
+    code: Text
+    """The line, without the blanks around it."""
+    expression: Text | None = None
+    """The sub-expression that was being evaluated, as written."""
+    start: int | None = None
+    """The part of `code` that `expression` takes, in characters, for carets."""
+    end: int | None = None
+
+
+class Layer(Frozen):
+    """One row of the way of the data through a model."""
+
+    name: Name
+    """Qualified, as in `named_modules()`: `features.conv1`; empty for the model itself."""
+    type: Name
+    input: Name
+    """`[4, 1, 28, 28]`, or `2 tensors` where there are several."""
+    output: Name | None = None
+    """None where it failed or did not finish."""
+    parameters: Annotated[int, Field(ge=0)] = 0
+    """How many numbers it learns, those of its children included."""
+    failed: bool = False
+
+
+class Scene(Frozen):
+    """What the failing line saw."""
+
+    place: Place
+    """The innermost line of the learner's own code."""
+    caller: Place | None = None
+    """The line that called the module in which it failed, where there is one."""
+    things: Annotated[tuple[Thing, ...], Field(max_length=THINGS_AT_MOST)] = ()
+    """What `place` names, then what `caller` names; each name once."""
+    layers: Annotated[tuple[Layer, ...], Field(max_length=LAYERS_AT_MOST)] = ()
+    """The layers that ran, up to the failing one; empty when no nn.Module was running."""
+
+
+class Check(StrEnum):
+    """A silent pitfall that check mode can find."""
+
+    SOFTMAX_BEFORE_CROSS_ENTROPY = "softmax-before-cross-entropy"
+    SIGMOID_BEFORE_BCE_WITH_LOGITS = "sigmoid-before-bce-with-logits"
+    TARGET_BROADCAST = "target-broadcast"
+    GRADIENTS_NEVER_ZEROED = "gradients-never-zeroed"
+    PARAMETERS_WITHOUT_GRADIENT = "parameters-without-gradient"
+    PARAMETERS_NEVER_CHANGE = "parameters-never-change"
+    TRAIN_MODE_IN_EVALUATION = "train-mode-in-evaluation"
+    LAYERS_NOT_REGISTERED = "layers-not-registered"
+    OPTIMIZER_OVER_OTHER_PARAMETERS = "optimizer-over-other-parameters"
+    SCHEDULER_BEFORE_OPTIMIZER = "scheduler-before-optimizer"
+    LOSS_NOT_FINITE = "loss-not-finite"
+    GRADIENTS_EXPLODE = "gradients-explode"
+    GRADIENTS_VANISH = "gradients-vanish"
+    GRAPH_KEPT = "graph-kept"
+    WEIGHT_DECAY_ON_NORM_OR_BIAS = "weight-decay-on-norm-or-bias"
+    DATA_NOT_SHUFFLED = "data-not-shuffled"
+    DATA_NOT_NORMALISED = "data-not-normalised"
+    ONE_CLASS_ONLY = "one-class-only"
+    FLOAT64_CREEPS_IN = "float64-creeps-in"
+    TENSOR_OF_A_SIZE = "tensor-of-a-size"
+
+
+class Finding(Frozen):
+    """One warning of check mode."""
+
+    check: Check
+    line: int | None = None
+    """Line of the snippet, from 1."""
+    facts: Annotated[dict[Name, int | Finite | Text], Field(max_length=12)] = Field(
+        default_factory=dict
+    )
+    """Numbers and names for the sentence about it."""
 
 
 class OutputFile(Frozen):
@@ -112,5 +246,11 @@ class Result(Frozen):
     files: tuple[OutputFile, ...] = ()
     skipped_files: tuple[str, ...] = ()
     """Names of files that were not handed back, each with the reason in words."""
+    scene: Scene | None = None
+    """What the failing line saw, as the guest told it: data to show, never to trust."""
+    reached: tuple[int, ...] = ()
+    """The watched lines that were executed, as the guest told it; sorted."""
+    findings: tuple[Finding, ...] = ()
+    """What check mode found, as the guest told it."""
     detail: str = ""
     """For people: why the status is what it is, when the status alone does not say it."""

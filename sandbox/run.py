@@ -158,8 +158,11 @@ class Cell:
         watch.register(self._pidfd, select.POLLIN)
         return not self._closed and not watch.poll(0)
 
-    async def run(self, snippet: Snippet, limits: Limits) -> Seen:
-        """Give the cell its job and watch it to the end of all its processes."""
+    async def run(self, snippet: Snippet, limits: Limits, *, scene: bool = True) -> Seen:
+        """Give the cell its job and watch it to the end of all its processes.
+
+        `scene` asks the guest for what a failing line saw.
+        """
         seen = Seen(stdout=Stream(limits.output_bytes), stderr=Stream(limits.output_bytes))
         flood = asyncio.Event()
         seen.stdout.attach(self._pipes[0], flood)
@@ -167,7 +170,7 @@ class Cell:
         self._pipes[0] = self._pipes[2] = -1
         self._group.forget_peak()
         begun = time.monotonic()
-        told = asyncio.create_task(self._tell(snippet, limits, seen))
+        told = asyncio.create_task(self._tell(snippet, limits, seen, scene))
         flooded = asyncio.create_task(flood.wait())
         try:
             waiting = {told, flooded}
@@ -193,11 +196,19 @@ class Cell:
             seen.stderr.close()
         return seen
 
-    async def _tell(self, snippet: Snippet, limits: Limits, seen: Seen) -> None:
+    async def _tell(self, snippet: Snippet, limits: Limits, seen: Seen, scene: bool) -> None:
         """Send the job and wait for the guard's word; without one, `seen.ending` stays None."""
         # Only a backstop, should this process be asleep at the deadline.
         cpu_s = math.ceil(limits.wall_s) * (os.cpu_count() or 1) + 2
-        job = wire.frame(wire.Job(code=snippet.code, cpu_s=cpu_s))
+        order = wire.Job(
+            code=snippet.code,
+            cpu_s=cpu_s,
+            watch=snippet.watch,
+            check=snippet.check,
+            simulate_cuda=snippet.simulate_cuda,
+            scene=scene,
+        )
+        job = wire.frame(order)
         with contextlib.suppress(wire.WireError, ValidationError, OSError):
             with contextlib.suppress(OSError):
                 await asyncio.get_running_loop().sock_sendall(self._job, job)
@@ -281,6 +292,7 @@ def judge(seen: Seen, tier: Tier, limits: Limits) -> Result:
         code = os.waitstatus_to_exitcode(ending.wait_status)
     if ending is not None and status is Status.SIGNAL:
         number = os.WTERMSIG(ending.wait_status)
+    report = seen.report
     return Result(
         status=status,
         exit_code=code,
@@ -288,7 +300,10 @@ def judge(seen: Seen, tier: Tier, limits: Limits) -> Result:
         stdout=seen.stdout.text,
         stderr=seen.stderr.text,
         truncated=seen.stdout.truncated or seen.stderr.truncated,
-        exception=seen.report.exception if seen.report and status is Status.ERROR else None,
+        exception=report.exception if report and status is Status.ERROR else None,
+        scene=report.scene if report and status is Status.ERROR else None,
+        reached=report.reached if report else (),
+        findings=report.findings if report else (),
         wall_s=seen.wall_s,
         cpu_s=ending.cpu_s if ending else 0.0,
         peak_mib=seen.peak_mib if seen.peak_mib is not None else ending.peak_mib if ending else 0.0,

@@ -15,10 +15,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from sandbox.protocol import ExceptionReport, Frozen, Limits, Tier
+from sandbox.protocol import (
+    FINDINGS_AT_MOST,
+    WATCHED_AT_MOST,
+    ExceptionReport,
+    Finding,
+    Frozen,
+    Limits,
+    Scene,
+    Tier,
+)
 
 MAX_FRAME = 8 * 1024 * 1024
-MAX_REPORT = 512 * 1024
+MAX_REPORT = 2 * 1024 * 1024
 """Room for the guest's own report, in bytes."""
 _MAX_FDS = 12
 _HEADER = struct.Struct("!I")
@@ -75,6 +84,11 @@ class Job(Frozen):
     code: str
     cpu_s: Annotated[int, Field(ge=1)]
     """CPU seconds after which the kernel ends the cell, should everything else fail."""
+    watch: Annotated[tuple[int, ...], Field(max_length=WATCHED_AT_MOST)] = ()
+    check: bool = False
+    simulate_cuda: bool = False
+    scene: bool = True
+    """False to tell nothing of what a failing line saw, and to prepare nothing for it."""
 
 
 class Stop(Frozen):
@@ -100,6 +114,9 @@ class GuestReport(Frozen):
 
     how: Literal["finished", "error", "exit"]
     exception: ExceptionReport | None = None
+    scene: Scene | None = None
+    reached: Annotated[tuple[int, ...], Field(max_length=WATCHED_AT_MOST)] = ()
+    findings: Annotated[tuple[Finding, ...], Field(max_length=FINDINGS_AT_MOST)] = ()
 
 
 ToPool = Ready | Failed | Armed | Ending

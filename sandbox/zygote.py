@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import NoReturn
 
-from sandbox import cell, kernel, seccomp, wire
+from sandbox import cell, guest, kernel, seccomp, wire
 from sandbox.protocol import Tier
 
 _ENVIRONMENT = {
@@ -72,6 +72,9 @@ def warm_up() -> str:
     torch.set_num_threads(1)
     for name in ("torch._dynamo", "torch.utils.data", "torch.nn.functional", "numpy"):
         importlib.import_module(name)
+    # A cell cannot import them any more: it sees the installed packages only.
+    for name in guest.LATER:
+        importlib.import_module(name)
     with contextlib.suppress(ImportError):
         importlib.import_module("matplotlib.pyplot")
     # The first multiplication, backward-free (an autograd thread would not survive a fork), and
@@ -82,6 +85,8 @@ def warm_up() -> str:
         parameter.grad = torch.zeros_like(parameter)
     for optimizer in (torch.optim.SGD, torch.optim.Adam):
         optimizer(layer.parameters(), lr=0.1).step()
+    # Here and not in the cell, so that no run pays for it.
+    importlib.import_module("sandbox.layers").install()
     for tier in (Tier.FLOOR, Tier.STRONG):
         seccomp.assemble(tier)
     # Of the exit functions keep only the one that waits for child processes: others collect
