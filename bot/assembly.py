@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Final
 
 from bot.settings import Settings
 from bot.tutor import Tutor
 from knowledge.encoder import Encoder
-from knowledge.entry import load_entries
+from knowledge.library import Library
 from knowledge.search import Searcher
 from sandbox.pool import Pool
 
+REFRESH_S: Final = 2.0
+"""Seconds after which a group's folder is looked at again. Looking is a few calls of stat, and
+works where a file system sends no events (network drives, folders mounted into containers)."""
 
-def build_searcher(settings: Settings) -> Searcher:
-    """The search over the shipped entries. Raises EntryError when an entry file is broken."""
-    return Searcher(load_entries(), encoder=Encoder(settings.encoder), cache=settings.cache)
+Job = Callable[[Tutor], Coroutine[None, None, None]]
+"""Something to do with a tutor while it serves."""
+
+_log = logging.getLogger(__name__)
+
+
+def build_library(settings: Settings) -> Library:
+    """All entries: the shipped ones and the group's own.
+
+    Raises EntryError when a shipped file is broken; a broken own one is logged.
+    """
+    return Library(settings.entries)
+
+
+def build_searcher(settings: Settings, library: Library | None = None) -> Searcher:
+    """The search over `library`, which is read by the settings when None. Raises EntryError."""
+    entries = (library or build_library(settings)).current()
+    return Searcher(entries, encoder=Encoder(settings.encoder), cache=settings.cache)
 
 
 def build_pool(settings: Settings) -> Pool:
@@ -29,8 +50,35 @@ def build_pool(settings: Settings) -> Pool:
 
 
 @asynccontextmanager
-async def running_tutor(settings: Settings) -> AsyncIterator[Tutor]:
-    """A tutor with a started sandbox. Raises EntryError and SandboxError."""
-    searcher = build_searcher(settings)
-    async with build_pool(settings) as pool:
-        yield Tutor(searcher, pool)
+async def running_tutor(settings: Settings, *beside: Job) -> AsyncIterator[Tutor]:
+    """A tutor with a started sandbox, which takes over changes of the group's own entries.
+
+    The jobs `beside` begin before the sandbox starts, which takes seconds, and end with the tutor.
+    Raises EntryError and SandboxError.
+    """
+    library = build_library(settings)
+    pool = build_pool(settings)
+    tutor = Tutor(build_searcher(settings, library), pool, library)
+    jobs = [asyncio.ensure_future(job(tutor)) for job in beside]
+    if settings.entries is not None:
+        jobs.append(asyncio.ensure_future(follow(tutor)))
+    try:
+        async with pool:
+            yield tutor
+    finally:
+        for job in jobs:
+            job.cancel()
+
+
+async def follow(tutor: Tutor, every_s: float = REFRESH_S) -> None:
+    """Let `tutor` take over changes of the group's own entries until this is cancelled."""
+    said = ""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await tutor.refresh()
+            said = ""
+        except Exception as error:  # the entries that are there go on being explained
+            if str(error) != said:
+                said = str(error)
+                _log.exception("Changed entries cannot be taken over now; trying again")

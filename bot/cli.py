@@ -1,4 +1,4 @@
-"""The command line: `tutor explain`, `run`, `confirm`, `prove`, `serve`, `local`, `doctor`."""
+"""The command line: `tutor explain`, `run`, `confirm`, `prove`, `knowledge`, `serve`, …"""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bot import doctor as diagnosis
+from bot import knowledge_cli, reports
 from bot import prove as proving
-from bot import reports
 from bot.assembly import build_searcher, running_tutor
-from bot.inputs import InputError, read_text
+from bot.command_input import read_file
+from bot.inputs import InputError
+from bot.picture import way_of_the_data
 from bot.prove import Proven
 from bot.settings import Settings, SettingsError
-from bot.tutor import Tutor, UnknownEntry
+from bot.tutor import RunReport, Tutor, UnknownEntry
 from knowledge.entry import EntryError
 from knowledge.language import Language
 from sandbox.pool import SandboxError
@@ -43,6 +45,7 @@ app = typer.Typer(
     "Exit codes: 0 a result could be given, 1 something is missing or does not hold, "
     "2 the command or its input cannot be used.",
 )
+app.add_typer(knowledge_cli.app, name="knowledge")
 _errors = Console(stderr=True)
 T = TypeVar("T")
 
@@ -97,23 +100,6 @@ def _setting_faults(error: ValidationError) -> str:
     return "A setting cannot be used. " + "; ".join(faults)
 
 
-def _read(file: str, limit: int) -> str:
-    """The text of a file, or of standard input for "-"."""
-    if file == "-":
-        return read_text(sys.stdin.buffer.read(limit + 1), "standard input", limit)
-    path = Path(file)
-    try:
-        with path.open("rb") as stream:
-            return read_text(stream.read(limit + 1), file, limit)
-    except OSError as error:
-        raise InputError(
-            "unreadable",
-            f"{file} cannot be read ({error.strerror}). "
-            "Give the path of a text file, or - to paste.",
-            name=file,
-        ) from None
-
-
 def _with_tutor(settings: Settings, use: Callable[[Tutor], Coroutine[Any, Any, T]]) -> T:
     async def session() -> T:
         async with running_tutor(settings) as tutor:
@@ -137,9 +123,9 @@ def explain(
     # No sandbox is started: explaining runs nothing.
     tutor = Tutor(build_searcher(settings), NoRunner())
     if jsonl is not None:
-        _explain_many(tutor, _read(str(jsonl), MANY_BYTES), str(jsonl), lang)
+        _explain_many(tutor, read_file(str(jsonl), MANY_BYTES), str(jsonl), lang)
         return
-    text = _read(file, settings.max_attachment_bytes)
+    text = read_file(file, settings.max_attachment_bytes)
     started = time.perf_counter()
     answer = asyncio.run(tutor.answer(text, lang))
     reports.show_answer(answer, _milliseconds(started), as_json=as_json)
@@ -179,6 +165,13 @@ def run(
     timeout: Annotated[
         float | None, typer.Option(min=0.1, max=3600, help="Seconds until the run is stopped.")
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Also look for silent training mistakes.")
+    ] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="Where a failure is inside a model: draw the way of the data, a PNG."),
+    ] = None,
     lang: LanguageOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -187,9 +180,26 @@ def run(
     Ends with 0 whenever a result could be given, however the snippet ended.
     """
     settings = Settings() if timeout is None else Settings(wall_s=timeout)
-    code = _read(file, settings.code_bytes)
-    report = _with_tutor(settings, lambda tutor: tutor.run(code, device, lang))
+    code = read_file(file, settings.code_bytes)
+    report = _with_tutor(settings, lambda tutor: tutor.run(code, device, lang, check=check))
     reports.show_run(report, as_json=as_json)
+    if picture is not None:
+        _draw(report, picture)
+
+
+def _draw(report: RunReport, picture: Path) -> None:
+    scene = report.result.scene
+    if scene is None or not scene.layers:
+        _errors.print(f"{picture} is not written: the run did not fail inside a model.")
+        return
+    try:
+        picture.write_bytes(way_of_the_data(scene.layers))
+    except OSError as error:
+        raise InputError(
+            "unwritable",
+            f"{picture} cannot be written ({error.strerror}). Choose another path.",
+            name=str(picture),
+        ) from None
 
 
 @app.command()
@@ -201,10 +211,13 @@ def confirm(
     lang: LanguageOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a post's own code, then the repaired code, and tell whether the error is gone."""
+    """Run a post's own code, then the repaired code, and tell whether the error is gone.
+
+    Without --code, look for a repair, run it, and show the change.
+    """
     settings = Settings()
-    text = _read(post, settings.max_attachment_bytes)
-    repaired = _read(str(code), settings.code_bytes) if code is not None else None
+    text = read_file(post, settings.max_attachment_bytes)
+    repaired = read_file(str(code), settings.code_bytes) if code is not None else None
     confirmation = _with_tutor(settings, lambda tutor: tutor.confirm(text, repaired, lang))
     reports.show_confirmation(confirmation, as_json=as_json)
 

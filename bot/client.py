@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import logging
@@ -149,15 +148,15 @@ async def serve(settings: Settings, token: SecretStr) -> None:
     """
     point_at(settings.discord_api, settings.discord_gateway)
     keep = timedelta(days=settings.keep_days)
-    async with running_tutor(settings) as tutor, Store(settings.database, keep) as store:
+    async with (
+        # Loaded beside the start of the sandbox and the login: posts with a known message need no
+        # model and are answered at once.
+        running_tutor(settings, _load_model) as tutor,
+        Store(settings.database, keep) as store,
+    ):
         desk = Desk(tutor, store, Intake(settings.max_attachment_bytes))
         async with TutorBot(desk, message_content=settings.message_content) as bot:
-            # Beside the login: posts with a known message need no model and are answered at once.
-            loading = asyncio.create_task(_load_model(tutor))
-            try:
-                await bot.start(token.get_secret_value())
-            finally:
-                loading.cancel()
+            await bot.start(token.get_secret_value())
 
 
 async def _load_model(tutor: Tutor) -> None:

@@ -34,7 +34,7 @@ _IMPORTS: Final = {
 }
 """What learners leave out when they paste, and mean by these names."""
 _USUAL: Final = {
-    "device": 'torch.device("cpu")',
+    "device": 'torch.device("cuda" if torch.cuda.is_available() else "cpu")',
     "epochs": "2",
     "num_epochs": "2",
     "n_epochs": "2",

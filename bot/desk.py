@@ -13,12 +13,14 @@ from bot.inputs import InputError, require_text
 from bot.intake import Intake, code_of
 from bot.locale import language_of
 from bot.modals import Form, Purpose
+from bot.picture import way_of_the_data
 from bot.render import explained, others, whole
-from bot.render_run import confirmed, error_text, example_ran, ran
-from bot.reply import Reply
+from bot.render_confirm import confirmed
+from bot.render_run import error_text, example_ran, ran
+from bot.reply import Attached, Reply
 from bot.store import Answered, Store
 from bot.tutor import Answer, RunReport, Tutor
-from bot.views import answer_view, choice_view, delete_view
+from bot.views import PictureButton, answer_view, choice_view, delete_view
 from knowledge.language import Language
 from sandbox.protocol import Device
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 Asked: TypeAlias = "discord.Interaction[TutorBot]"
 
+PICTURE = "layers.png"
 _PREFILL_S = 1.5
 """How long a form may wait for the post's code: Discord allows three seconds to open it."""
 
@@ -61,6 +64,7 @@ class Desk:
                 asker_id,
                 runnable=self._is_runnable(explanation.slug),
                 others=len(answer.candidates) > 1,
+                repairable=any(block.strip() for block in answer.post.code),
             )
         return explained(answer), view
 
@@ -86,23 +90,72 @@ class Desk:
                 )
             )
 
-    async def run(self, asked: Asked, code: str, device: Device = Device.CPU) -> None:
+    async def run(
+        self, asked: Asked, code: str, device: Device = Device.CPU, *, check: bool = False
+    ) -> None:
         """Run code and show how it ended, with the explanation of a failure."""
-        report = await self.tutor.run(code, device, _wanted(asked))
-        answer = report.answer
+        report = await self.tutor.run(code, device, _wanted(asked), check=check)
+        answer, scene = report.answer, report.result.scene
+        drawable = scene is not None and bool(scene.layers)
         if answer is None or answer.explanation is None:
-            await _deliver(asked, ran(report), delete_view(asked.user.id, report.language))
-            return
-        _, view = self.compose(answer, asked.user.id)
+            view = delete_view(asked.user.id, report.language, drawable=drawable)
+        else:
+            _, view = self.compose(answer, asked.user.id)
+            if drawable:
+                view.add_item(PictureButton(report.language))
         sent = await _deliver(asked, ran(report), view)
+        if answer is not None or drawable:
+            slug = answer.explanation.slug if answer and answer.explanation else None
+            await self._remember(asked, sent, report.language, _as_post(code, report), slug)
+
+    async def repair(self, asked: Asked, language: Language) -> None:
+        """Look for a change under which the post's code runs. Answers the interaction."""
+        text, spoken = await self._open(asked, language)
+        confirmation = await self.tutor.confirm(text, None, spoken)
+        scene = confirmation.before.scene if confirmation.before else None
+        drawable = scene is not None and bool(scene.layers)
+        view = delete_view(asked.user.id, spoken, drawable=drawable)
+        sent = await _deliver(asked, confirmed(confirmation), view)
+        await self._remember(asked, sent, spoken, text, None)
+
+    async def picture(self, asked: Asked, language: Language) -> None:
+        """Draw the way of the data of a run that failed in a model. Answers the interaction.
+
+        Raises InputError when nothing fails there any more.
+        """
+        text, spoken = await self._open(asked, language)
+        result = await self.tutor.reproduce(text, spoken)
+        scene = result.scene if result else None
+        if scene is None or not scene.layers:
+            raise InputError("no_layers", "The code does not fail inside a model.")
+        drawn = await asyncio.to_thread(way_of_the_data, scene.layers)
+        reply = Reply(attached=(Attached(PICTURE, drawn),))
+        await _deliver(asked, reply, delete_view(asked.user.id, spoken))
+
+    async def _open(self, asked: Asked, language: Language) -> tuple[str, Language]:
+        """Defer a button's answer, publicly for the one who asked first; the text behind it."""
+        is_asker = await self._is_asker(asked)
+        await asked.response.defer(thinking=True, ephemeral=not is_asker)
+        spoken = language if is_asker else language_of(asked.locale.value)
+        return await self._text_behind(asked, _message_of(asked)), spoken
+
+    async def _remember(
+        self,
+        asked: Asked,
+        sent: discord.InteractionMessage,
+        language: Language,
+        text: str,
+        slug: str | None,
+    ) -> None:
+        """Keep what a message of the bot answers, where no message of Discord holds it."""
         await self.store.remember(
             Answered(
                 answer_id=sent.id,
                 channel_id=sent.channel.id,
                 asker_id=asked.user.id,
-                language=report.language,
-                slug=answer.explanation.slug,
-                text=_as_post(code, report),
+                language=language,
+                slug=slug,
+                text=text,
             )
         )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from bot.assembly import build_pool, build_searcher
+from bot.assembly import build_library, build_pool, build_searcher
 from bot.settings import Settings, SettingsError
 from knowledge.entry import EntryError, load_entries
 from knowledge.post import parse
@@ -46,6 +46,7 @@ async def examine() -> list[Check]:
     checks: tuple[Callable[[Settings], Awaitable[Check]], ...] = (
         _versions,
         _entries,
+        _own_entries,
         _meaning,
         _sandbox,
         _gpu,
@@ -70,13 +71,39 @@ async def _entries(settings: Settings) -> Check:
     return Check("entries", True, f"{len(entries)} entries in three languages")
 
 
+async def _own_entries(settings: Settings) -> Check:
+    if settings.entries is None:
+        return Check("own entries", True, "none (TUTOR_ENTRIES names a folder of them)")
+    try:
+        library = build_library(settings)
+    except EntryError:
+        return Check("own entries", False, "not examined, because the shipped ones do not load")
+    finding = f"{len(library.own)} under {settings.entries}"
+    if library.replaced:
+        finding += f"; in the place of shipped ones: {', '.join(library.replaced)}"
+    if library.advice:
+        advice = "\n".join(map(str, library.advice))
+        finding += f"; shown all the same, but not finished:\n{advice}"
+    if not library.faults:
+        return Check("own entries", True, finding)
+    faults = "\n".join(map(str, library.faults))
+    return Check(
+        "own entries",
+        False,
+        f"{finding}; not taken over:\n{faults}",
+        "Mend the files named; a running tutor takes them over within seconds. Until then it shows "
+        "what it read before.",
+        needed=False,
+    )
+
+
 async def _meaning(settings: Settings) -> Check:
     """The encoder and the index, examined by a search that no signature can decide."""
 
     def search() -> str:
         searcher = build_searcher(settings)
         searcher.search(parse(_WORDS_ONLY))
-        return settings.encoder or "the bundled all-MiniLM-L6-v2"
+        return settings.encoder or "the bundled model"
 
     try:
         model = await asyncio.to_thread(search)

@@ -11,7 +11,7 @@ import discord
 from bot import reply as limits
 from bot.fence import clip_markdown, fenced, one_line, units
 from bot.locale import say
-from bot.reply import Attached, Reply
+from bot.reply import Attached, Reply, embed_units
 from bot.tutor import Answer
 from knowledge.explain import Explanation
 from knowledge.language import Language
@@ -31,7 +31,10 @@ def explained(answer: Answer) -> Reply:
     if answer.explanation is None:
         return unsure(answer.language, answer.candidates)
     evidence = answer.ranking.matches[0].evidence.name.lower()
-    return whole(answer.explanation, say(answer.language, f"evidence.{evidence}"))
+    remark = say(answer.language, f"evidence.{evidence}")
+    if answer.explanation.language is not answer.language:
+        remark += f" · {say(answer.language, 'answer.untranslated')}"
+    return whole(answer.explanation, remark)
 
 
 def whole(explanation: Explanation, remark: str = "") -> Reply:
@@ -95,7 +98,7 @@ def explanation_embed(
         if value:
             embed.add_field(name=say(language, name), value=value, inline=False)
 
-    taken = sum(map(units, _texts(embed))) + _SPARE
+    taken = embed_units(embed) + _SPARE
     available = min(limits.DESCRIPTION, room - taken)
     words = "\n\n".join(
         (
@@ -140,9 +143,3 @@ def _lines_within(lines: Sequence[str], room: int) -> str:
             break
         kept.append(line)
     return "\n".join(kept)
-
-
-def _texts(embed: discord.Embed) -> list[str]:
-    """Every text of an embed that counts towards Discord's limit."""
-    fields = [text or "" for field in embed.fields for text in (field.name, field.value)]
-    return [embed.title or "", embed.description or "", embed.footer.text or "", *fields]

@@ -12,10 +12,12 @@ import discord
 
 from bot import reply as limits
 from bot.fence import Cut, Keep, fenced, inline, one_line, units
+from bot.findings import findings_embed
 from bot.locale import say
-from bot.render import AMBER, GREEN, RED, explanation_embed
-from bot.reply import Attached, Reply
-from bot.tutor import Confirmation, ExampleRun, RunReport, Verdict
+from bot.render import GREEN, RED, explanation_embed
+from bot.render_scene import scene_embed
+from bot.reply import Attached, Reply, embed_units, within_limits
+from bot.tutor import ExampleRun, RunReport
 from knowledge.language import Language
 from sandbox.protocol import OutputFile, Result, Status
 
@@ -26,17 +28,10 @@ _HELPED = frozenset(Status) - {Status.OK, Status.ERROR}
 """The ends of a run that need a word of advice."""
 _DETAILED = frozenset({Status.SIGNAL, Status.INTERNAL})
 """The ends of a run of which the status alone says too little."""
+_SPARE = 200
+"""Units kept free for the title and the foot of a message."""
 _MOST_LINES = 24
 """The most lines of one stream that are shown: a channel is no place for a log."""
-_COLOURS = {
-    Verdict.FIXED: GREEN,
-    Verdict.SAME_ERROR: RED,
-    Verdict.OTHER_ERROR: AMBER,
-    Verdict.INCOMPLETE: AMBER,
-    Verdict.TIMEOUT: AMBER,
-    Verdict.OOM: AMBER,
-    Verdict.UNREPAIRED: AMBER,
-}
 
 
 @dataclass(frozen=True)
@@ -53,12 +48,16 @@ def ran(report: RunReport) -> Reply:
     """How a run ended, in words; what it printed; its pictures; and what its error means."""
     result, language = report.result, report.language
     explanation = report.answer.explanation if report.answer else None
-    about = explanation_embed(explanation, 3_000)[0] if explanation else None
+    scene = scene_embed(result.scene, language) if result.scene else None
+    findings = findings_embed(result.findings, language) if report.checked else None
+    free = limits.EMBEDS - _SPARE - sum(embed_units(one) for one in (scene, findings) if one)
+    about = explanation_embed(explanation, free // 2)[0] if explanation else None
+    free -= embed_units(about) if about else 0
     pictures, others = _pictures(result.files)
 
     notes = _notes(result, language, others)
     blocks = _blocks(result, language)
-    room = (2_700 if about else limits.DESCRIPTION) - units("\n\n".join(notes))
+    room = min(free, limits.DESCRIPTION) - units("\n\n".join(notes))
     body, shortened = _fill(blocks, room)
     if not blocks and result.status not in _HELPED:
         notes = (say(language, "run.no_output"), *notes)
@@ -81,7 +80,7 @@ def ran(report: RunReport) -> Reply:
         embed.set_image(url=f"attachment://{pictures[0].name}")
     return Reply(
         content=say(language, "answer.clipped", name=WHOLE_OUTPUT) if shortened else "",
-        embeds=(embed, about) if about else (embed,),
+        embeds=within_limits((embed, scene, findings, about)),
         attached=(*pictures, *((_whole_output(result),) if shortened else ())),
     )
 
@@ -102,35 +101,6 @@ def example_ran(example: ExampleRun) -> Reply:
         )
     )
     return Reply(content=f"**{one_line(explanation.title, limits.TITLE)}**", embeds=embeds)
-
-
-def confirmed(confirmation: Confirmation) -> Reply:
-    """The verdict on a changed piece of code, with the runs before and after."""
-    language, verdict = confirmation.language, confirmation.verdict
-    name = verdict.name.lower()
-    missing = ", ".join(inline(part, 60) for part in confirmation.missing[:20])
-    parts = [
-        say(
-            language,
-            f"verdict.{name}.body",
-            missing=missing,
-            button=say(language, "button.confirm"),
-        )
-    ]
-    if confirmation.before is None:
-        parts.append(say(language, "change.no_before"))
-    else:
-        parts.append(_heading_and_end("change.before", confirmation.before, language))
-    if confirmation.after is not None:
-        parts.append(_heading_and_end("change.after", confirmation.after, language))
-    embed = discord.Embed(
-        title=say(language, f"verdict.{name}.title"),
-        description="\n\n".join(parts),
-        colour=_COLOURS[verdict],
-    )
-    if confirmation.explanation is None:
-        return Reply(embeds=(embed,))
-    return Reply(embeds=(embed, explanation_embed(confirmation.explanation, 2_600)[0]))
 
 
 def error_text(result: Result) -> str:
@@ -216,8 +186,9 @@ def _change(key: str, result: Result, language: Language) -> str:
     return say(language, key, outcome=outcome, seconds=_seconds(result))
 
 
-def _heading_and_end(key: str, result: Result, language: Language) -> str:
-    return f"**{_change(key, result, language)}**\n{_end(result, 1_100)}".rstrip()
+def heading_and_end(key: str, result: Result, language: Language, room: int) -> str:
+    """How one of two runs ended, and its last words within `room`; `key` is its heading."""
+    return f"**{_change(key, result, language)}**\n{_end(result, room)}".rstrip()
 
 
 def _code_and_end(code: str, result: Result) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import discord
+
+from bot.fence import units
 
 CONTENT = 2_000
 TITLE = 256
@@ -20,6 +23,24 @@ BYTES = 8_000_000
 LABEL = 80
 CUSTOM_ID = 100
 MODAL_TEXT = 4_000
+
+
+def embed_units(embed: discord.Embed) -> int:
+    """How much of `EMBEDS` an embed takes, in UTF-16 units: never less than Discord counts."""
+    fields = [text or "" for field in embed.fields for text in (field.name, field.value)]
+    texts = [embed.title or "", embed.description or "", embed.footer.text or "", *fields]
+    return sum(map(units, texts))
+
+
+def within_limits(embeds: Iterable[discord.Embed | None]) -> tuple[discord.Embed, ...]:
+    """As many embeds, the most important first, as one message may hold; None is left out."""
+    kept: list[discord.Embed] = []
+    room = EMBEDS
+    for embed in embeds:
+        if embed is not None and embed_units(embed) <= room:
+            room -= embed_units(embed)
+            kept.append(embed)
+    return tuple(kept)
 
 
 @dataclass(frozen=True)

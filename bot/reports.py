@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.padding import Padding
+from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from bot.confirm import Confirmation, Verdict, unified_diff
 from bot.doctor import Check
 from bot.fence import visible
+from bot.findings import ENTRY_OF, finding_sentence
 from bot.locale import say
+from bot.mending import Repair
 from bot.prove import Proven
-from bot.tutor import Answer, Confirmation, RunReport, Verdict
+from bot.render_confirm import change_sentence, completion_notes, estimate_sentences
+from bot.tables import failing_line, layers_table, things_table
+from bot.tutor import Answer, RunReport
 from knowledge.explain import Explanation
 from knowledge.language import Language
-from sandbox.protocol import Result, Status
+from sandbox.protocol import Finding, Result, Scene, Status
 
 _console = Console()
 
@@ -100,6 +106,8 @@ def show_run(report: RunReport, *, as_json: bool) -> None:
         print_json({**report.result.model_dump(mode="json"), "explanation": explained})
         return
     _show_result(report.result, report.language)
+    if report.checked:
+        _show_findings(report.result.findings, report.language)
     if explanation is not None:
         _console.rule()
         _show_explanation(explanation)
@@ -122,12 +130,34 @@ def _show_result(result: Result, language: Language) -> None:
             _console.print(Padding(Text(visible(text.rstrip("\n"))), (0, 0, 0, 2)))
     if result.exception is not None:
         _console.print(Text(visible(result.exception.traceback.rstrip("\n")), style="red"))
+    if result.scene is not None:
+        _show_scene(result.scene, language)
+
+
+def _show_findings(findings: Sequence[Finding], language: Language) -> None:
+    _console.print(Text(say(language, "check.title"), style="bold"))
+    if not findings:
+        _console.print(Text(say(language, "check.none")))
+    for finding in findings:
+        entry = ENTRY_OF[finding.check]
+        _console.print(Markdown(f"{finding_sentence(finding, language)} → `{entry}`"))
+
+
+def _show_scene(scene: Scene, language: Language) -> None:
+    _console.print(Text(say(language, "scene.title", line=scene.place.line), style="bold"))
+    for table in (failing_line(scene.place), things_table(scene, language)):
+        if table:
+            _console.print(Padding(Text(table), (0, 0, 0, 2)))
+    if scene.layers:
+        _console.print(Text(say(language, "scene.layers"), style="bold"))
+        _console.print(Padding(Text(layers_table(scene.layers, language)), (0, 0, 0, 2)))
 
 
 def confirmation_json(confirmation: Confirmation) -> dict[str, Any]:
     """The object that `tutor confirm --json` prints."""
     fixed = confirmation.verdict is Verdict.FIXED
     explanation = confirmation.explanation
+    scene = confirmation.before.scene if confirmation.before else None
     return {
         "verdict": str(confirmation.verdict),
         "entry": confirmation.entry.slug if confirmation.entry else None,
@@ -137,17 +167,26 @@ def confirmation_json(confirmation: Confirmation) -> dict[str, Any]:
         "explanation": explanation.markdown() if explanation else None,
         "diff": unified_diff(confirmation.before_code, confirmation.code),
         "repaired_code": confirmation.code if fixed else None,
+        "repair": _repair_json(confirmation.repair) if confirmation.repair else None,
+        "alternatives": [_repair_json(other) for other in confirmation.alternatives],
+        "imports": list(confirmation.imports),
+        "made_up": [{"name": each.name, "text": each.text} for each in confirmation.made_up],
+        "simulated": confirmation.simulated,
+        "estimate": asdict(confirmation.estimate) if confirmation.estimate else None,
+        "tensors": [thing.model_dump(mode="json") for thing in scene.things] if scene else [],
+        "trace": [layer.model_dump(mode="json") for layer in scene.layers] if scene else [],
     }
 
 
-def unified_diff(before: str, after: str) -> str | None:
-    """The change between two programs; None when one of them is not known."""
-    if not before.strip() or not after.strip():
-        return None
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), "before", "after", lineterm=""
-    )
-    return "\n".join(lines)
+def _repair_json(repair: Repair) -> dict[str, Any]:
+    return {
+        "grade": str(repair.grade),
+        "edits": [
+            {"rewrite": edit.rewrite, "grade": str(edit.grade), "values": dict(edit.values)}
+            for edit in repair.edits
+        ],
+        "code": repair.code,
+    }
 
 
 def show_confirmation(confirmation: Confirmation, *, as_json: bool) -> None:
@@ -157,10 +196,20 @@ def show_confirmation(confirmation: Confirmation, *, as_json: bool) -> None:
         return
     language = confirmation.language
     good = confirmation.verdict is Verdict.FIXED
-    title = say(language, f"verdict.{confirmation.verdict.name.lower()}.title")
-    _console.print(Text(title, style="bold green" if good else "bold yellow"))
+    repair = confirmation.repair
+    title = "repaired.title" if repair else f"verdict.{confirmation.verdict.name.lower()}.title"
+    _console.print(Text(say(language, title), style="bold green" if good else "bold yellow"))
     for name in confirmation.missing:
         _console.print(Text(f"  {visible(name)}"))
+    for note in (*completion_notes(confirmation), *estimate_sentences(confirmation)):
+        _console.print(Markdown(note))
+    if repair is not None:
+        _console.print(Markdown(change_sentence(repair, language)))
+        diff = unified_diff(confirmation.before_code, confirmation.code) or ""
+        _console.print(Syntax(visible(diff), "diff", background_color="default"))
+    for other in confirmation.alternatives:
+        key = "repaired.alternative" if repair else "repaired.guess"
+        _console.print(Markdown(say(language, key, change=change_sentence(other, language))))
     for result in (confirmation.before, confirmation.after):
         if result is not None:
             _console.rule()

@@ -42,8 +42,10 @@ class Settings(BaseSettings):
     """Days for which the text of an `/explain` is kept for "Confirm my fix"; 0 keeps nothing."""
 
     # Knowledge
+    entries: Path | None = None
+    """A folder of the group's own entries, beside the shipped ones; changes are taken over."""
     encoder: str | None = None
-    """A sentence-transformers name or path; the bundled all-MiniLM-L6-v2 when not set."""
+    """A sentence-transformers name or path; the bundled model when not set."""
     cache: Path = Field(default_factory=lambda: user_cache_path("traceback-tutor"))
 
     # Sandbox

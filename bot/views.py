@@ -25,10 +25,21 @@ _SLUG = r"(?P<slug>[A-Za-z0-9-]{1,64})"
 
 
 def answer_view(
-    language: Language, slug: str, asker_id: int, *, runnable: bool, others: bool
+    language: Language,
+    slug: str,
+    asker_id: int,
+    *,
+    runnable: bool,
+    others: bool,
+    repairable: bool = False,
 ) -> View:
-    """The buttons under an explanation. Needs a running event loop, as every View does."""
+    """The buttons under an explanation. Needs a running event loop, as every View does.
+
+    `repairable` tells that the post holds code of its own.
+    """
     view = View(timeout=None)
+    if repairable:
+        view.add_item(RepairButton(language))
     if runnable:
         view.add_item(ExampleButton(language, slug))
     view.add_item(ConfirmButton(language))
@@ -57,9 +68,11 @@ def choice_view(
     return view
 
 
-def delete_view(asker_id: int, language: Language) -> View:
-    """Only the button that takes a message away."""
+def delete_view(asker_id: int, language: Language, *, drawable: bool = False) -> View:
+    """The button that takes a message away, and, for a way of the data, the one that draws it."""
     view = View(timeout=None)
+    if drawable:
+        view.add_item(PictureButton(language))
     view.add_item(DeleteButton(asker_id, language))
     return view
 
@@ -126,6 +139,58 @@ class ConfirmButton(DynamicItem[Button[View]], template=r"tutor:confirm:(?P<lang
         """Called by discord.py when somebody presses the button."""
         desk = interaction.client.desk
         await _guarded(interaction, lambda: desk.ask_for_fix(interaction, self.language))
+
+
+class RepairButton(DynamicItem[Button[View]], template=r"tutor:repair:(?P<language>en|ja|zh)"):
+    """Runs the post's own code and looks for a change under which it runs."""
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        super().__init__(
+            Button(
+                style=discord.ButtonStyle.primary,
+                label=say(language, "button.repair"),
+                custom_id=f"tutor:repair:{language}",
+            )
+        )
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """The button that was pressed."""
+        return cls(Language(match["language"]))
+
+    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
+        """Called by discord.py when somebody presses the button."""
+        desk = interaction.client.desk
+        await _guarded(interaction, lambda: desk.repair(interaction, self.language))
+
+
+class PictureButton(DynamicItem[Button[View]], template=r"tutor:picture:(?P<language>en|ja|zh)"):
+    """Draws the way of the data to the layer that failed."""
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        super().__init__(
+            Button(
+                style=discord.ButtonStyle.secondary,
+                label=say(language, "button.picture"),
+                custom_id=f"tutor:picture:{language}",
+            )
+        )
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """The button that was pressed."""
+        return cls(Language(match["language"]))
+
+    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
+        """Called by discord.py when somebody presses the button."""
+        desk = interaction.client.desk
+        await _guarded(interaction, lambda: desk.picture(interaction, self.language))
 
 
 class OthersButton(DynamicItem[Button[View]], template=r"tutor:others:(?P<language>en|ja|zh)"):
@@ -198,5 +263,13 @@ class DeleteButton(
         await _guarded(interaction, lambda: desk.delete(interaction, self.asker_id))
 
 
-BUTTONS = (ExampleButton, ConfirmButton, OthersButton, ShowButton, DeleteButton)
+BUTTONS = (
+    RepairButton,
+    ExampleButton,
+    ConfirmButton,
+    PictureButton,
+    OthersButton,
+    ShowButton,
+    DeleteButton,
+)
 """Every kind of button, to be registered at start."""

@@ -39,11 +39,13 @@ class RunCog(commands.Cog):
         code=localized("command.run.code.name"),
         file=localized("command.run.file.name"),
         device=localized("command.run.device.name"),
+        check=localized("command.run.check.name"),
     )
     @app_commands.describe(
         code=localized("command.run.code.description"),
         file=localized("command.run.file.description"),
         device=localized("command.run.device.description"),
+        check=localized("command.run.check.description"),
     )
     @app_commands.choices(
         device=[
@@ -57,6 +59,7 @@ class RunCog(commands.Cog):
         code: str | None = None,
         file: discord.Attachment | None = None,
         device: str = Device.CPU.value,
+        check: bool = False,
     ) -> None:
         """Run code or a file; open a form when neither is given."""
 
@@ -64,7 +67,7 @@ class RunCog(commands.Cog):
             sent: discord.Interaction[TutorBot], text: str, given: discord.Attachment | None
         ) -> None:
             handed_in = await self._desk.receive(sent, text, given)
-            await self._desk.run(sent, await only_code(handed_in), Device(device))
+            await self._desk.run(sent, await only_code(handed_in), Device(device), check=check)
 
         if code is None and file is None:
             language = language_of(interaction.locale.value)

@@ -180,6 +180,19 @@ def test_doctor_ends_with_1_and_a_remedy_when_the_model_is_missing() -> None:
     assert "TUTOR_ENCODER" in checks["model and index"]["remedy"]
 
 
+def test_doctor_names_the_faults_of_own_entries_and_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "dull-cutter.md").write_text("---\ntitle: x\n", encoding="utf-8")
+    shown = tutor("doctor", "--json", TUTOR_ENTRIES=str(tmp_path))
+
+    [checks] = objects(shown.stdout)
+    assert shown.returncode == 0, shown.stdout
+    assert checks["own entries"]["ok"] is False
+    assert "dull-cutter.md:1" in checks["own entries"]["finding"]
+    assert checks["own entries"]["remedy"]
+    assert checks["model and index"]["ok"] is True
+
+
 def test_a_post_of_300_tracebacks_is_answered() -> None:
     one = f'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\n{ERROR}\n'
 

@@ -10,18 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from bot.confirm import Verdict
 from bot.locale import catalogue, language_of, say
 from bot.modals import Purpose
-from bot.tutor import Verdict
+from bot.repair import REGISTER, Grade
 from knowledge.language import Language
 from knowledge.search import Evidence
-from sandbox.protocol import Device, Status, Tier
+from sandbox.protocol import Check, Device, Status, Tier
 
 BOT = Path(__file__).parents[2] / "bot"
+COMMAND_LINE = {"cli.py", "knowledge_cli.py", "command_input.py"}
 DISCORD_SIDE = [
     path
     for path in sorted(BOT.rglob("*.py"))
-    if path.relative_to(BOT).parts[0] != "local" and path.name != "cli.py"
+    if path.relative_to(BOT).parts[0] != "local" and path.name not in COMMAND_LINE
 ]
 """The command line speaks English; the local Discord's page has texts of its own."""
 
@@ -35,6 +37,9 @@ FAMILIES = {
     "verdict.": [
         f"{verdict.name.lower()}.{part}" for verdict in Verdict for part in ("title", "body")
     ],
+    "check.": [check.name.lower() for check in Check],
+    "grade.": [grade.value for grade in Grade],
+    "repair.": [name.replace("-", "_") for name in REGISTER],
     "modal.": [
         *(
             f"{purpose}.{part}"

@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot import reply as limits
+from bot.confirm import Confirmation, Verdict
 from bot.fence import units
 from bot.locale import say
 from bot.render import explained, others, whole
-from bot.render_run import confirmed, error_text, example_ran, ran
+from bot.render_confirm import confirmed
+from bot.render_run import error_text, example_ran, ran
 from bot.reply import Reply
-from bot.tutor import Answer, Confirmation, ExampleRun, RunReport, Verdict
+from bot.tutor import Answer, ExampleRun, RunReport
 from knowledge import entry
 from knowledge.entry import Entry, Kind, Proof, load_entries
 from knowledge.explain import Explanation, See, explain

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bot.confirm import Verdict
 from bot.inputs import InputError
-from bot.tutor import NotProvable, Tutor, UnknownEntry, Verdict
+from bot.tutor import NotProvable, Tutor, UnknownEntry
 from knowledge.language import Language
 from sandbox.protocol import Status
 
@@ -149,15 +150,17 @@ async def test_a_fix_that_never_ends_is_a_timeout(tutor: Tutor) -> None:
     assert confirmation.verdict is Verdict.TIMEOUT
 
 
-async def test_without_proposed_code_the_post_itself_is_run(tutor: Tutor) -> None:
+async def test_without_proposed_code_a_repair_is_found_and_run(tutor: Tutor) -> None:
     confirmation = await tutor.confirm(MISFIT_POST, None)
 
-    assert confirmation.verdict is Verdict.UNREPAIRED
+    assert confirmation.verdict is Verdict.FIXED
     assert confirmation.entry is not None
     assert confirmation.entry.slug == "matmul-shape-mismatch"
     assert confirmation.before is not None
     assert confirmation.before.status is Status.ERROR
-    assert confirmation.after is None
+    assert confirmation.after is not None
+    assert confirmation.after.status is Status.OK
+    assert "nn.Linear(11, 3)" in confirmation.code
 
 
 async def test_a_python_error_of_the_same_kind_is_the_same_error(tutor: Tutor) -> None:

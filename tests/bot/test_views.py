@@ -34,6 +34,8 @@ from bot.views import (
     DeleteButton,
     ExampleButton,
     OthersButton,
+    PictureButton,
+    RepairButton,
     ShowButton,
 )
 from knowledge.entry import load_entries
@@ -60,6 +62,8 @@ def test_the_state_of_every_button_fits_and_belongs_to_one_kind_only(
         ExampleButton(language, slug),
         ConfirmButton(language),
         OthersButton(language),
+        PictureButton(language),
+        RepairButton(language),
         ShowButton(slug, snowflake, title),
         DeleteButton(snowflake, language),
     ]
@@ -239,7 +243,7 @@ async def test_a_button_for_an_entry_that_is_gone_says_so(
     group: StudyGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = await answered(group)
-    monkeypatch.setattr(group.tutor, "_library", {})
+    monkeypatch.setattr(group.tutor, "_searcher", Searcher(()))
     group.press(answer, "tutor:example")
 
     assert shown(await group.answer(2)).strip() == say(Language.EN, "trouble.unknown_entry")

@@ -32,6 +32,19 @@ _TRACEBACK = """Traceback (most recent call last):
 RuntimeError: mat1 and mat2 shapes cannot be multiplied (32x784 and 300x10)"""
 
 
+_PITFALL = """import torch
+from torch import nn
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+x, y = torch.randn(8, 4), torch.randint(0, 3, (8,))
+for step in range(3):
+    optimizer.zero_grad()
+    nn.CrossEntropyLoss()(net(x), y).backward()
+    optimizer.step()
+"""
+
+
 def text(key: str, language: Language) -> str:
     """A text of the bot."""
     entry = json.loads((_LOCALES / f"{language.value}.json").read_text("utf-8"))[key]
@@ -105,6 +118,35 @@ def test_a_fix_is_confirmed_by_running_it(page: Page, language: Language) -> Non
     page.locator("dialog textarea").first.fill(_CODE.format(width=784))
     page.get_by_test_id("modal-submit").click()
     expect(newest(page)).to_contain_text(text("verdict.fixed.title", language), timeout=_SLOW)
+
+
+def test_a_repair_is_found_run_and_shown_as_a_diff(page: Page, language: Language) -> None:
+    answer = ask(page, post_in(language))
+    answer.get_by_role("button", name=text("button.repair", language)).click()
+    repair = newest(page)
+    expect(repair).to_contain_text(text("repaired.title", language), timeout=_SLOW)
+    expect(repair).to_contain_text("-layer = nn.Linear(300, 10)")
+    expect(repair).to_contain_text("+layer = nn.Linear(784, 10)")
+    # What the failing line saw, and the way of the data to it.
+    expect(repair).to_contain_text("[32,784] → ")
+    expect(repair).to_contain_text(text("scene.fails_here", language))
+
+    repair.get_by_role("button", name=text("button.picture", language)).click()
+    expect(newest(page).locator("img[src*='layers']")).to_be_visible(timeout=_SLOW)
+
+
+def test_run_with_check_warns_of_what_raises_no_error(page: Page, language: Language) -> None:
+    page.get_by_test_id("composer").fill("/run")
+    page.get_by_test_id("slash-run").wait_for()
+    page.get_by_test_id("composer").press("Enter")
+    page.get_by_test_id("field-file").set_input_files(
+        [{"name": "train.py", "mimeType": "text/x-python", "buffer": _PITFALL.encode()}]
+    )
+    page.get_by_test_id("field-check").select_option("true")
+    page.get_by_test_id("options-send").click()
+    warning = text("check.softmax_before_cross_entropy", language)
+    expect(newest(page)).to_contain_text(warning, timeout=_SLOW)
+    expect(newest(page)).to_contain_text("silent-softmax-before-ce")
 
 
 def test_run_takes_code_from_its_form(page: Page, language: Language) -> None:
