@@ -1,10 +1,11 @@
 """Fit the constants of knowledge.calibration on labelled posts.
 
-    python -m knowledge.calibrate POSTS.jsonl [MORE.jsonl ...]
+    python -m knowledge.calibrate POSTS.jsonl [MORE.jsonl ...] [--plot FILE.png]
 
 Each line of a file is an object with "text" and "label": an entry's slug, or "none" for a post
-that nobody should answer. Prints the fitted models as Python, and how they do on posts that they
-were not fitted on (five-fold cross-validation). The weights are pulled towards the priors below and
+that nobody should answer; lines with "held_out": true are left out. Prints the fitted models as
+Python, and how they do on posts that they were not fitted on (five-fold cross-validation); draws
+those confidences against what became of them. The weights are pulled towards the priors below and
 kept to their signs, so that few posts cannot teach nonsense.
 """
 
@@ -20,11 +21,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from knowledge.calibration import Model
-from knowledge.entry import Entry, load_entries
+from knowledge.calibration import THRESHOLD, Model
+from knowledge.entry import load_entries
+from knowledge.language import Language
 from knowledge.matching import Place
-from knowledge.post import parse
-from knowledge.search import Searcher, meaning_features, signature_features
+from knowledge.post import Post, parse
+from knowledge.search import Findings, Searcher, meaning_features, signature_features
 
 SIGNATURE_PRIOR: Final = Model(
     bias=1.0,
@@ -32,8 +34,10 @@ SIGNATURE_PRIOR: Final = Model(
         "literal": 2.0,
         "torch_context": 1.0,
         "general_only": -4.0,
+        "general_frames": -2.0,
         "foreign_only": -5.0,
         "elsewhere": -0.5,
+        "settled": -3.0,
     },
 )
 MEANING_PRIOR: Final = Model(
@@ -47,7 +51,10 @@ MEANING_PRIOR: Final = Model(
         "about": 1.5,
         "off_topic": -2.0,
         "foreign": -2.0,
-        "asking": 1.5,
+        "asking": 1.0,
+        "trouble": 1.0,
+        "settled": -2.0,
+        "shown_code": -1.0,
         "unknown_error": -2.0,
         "pitfall": 3.0,
         "hint": 2.0,
@@ -70,23 +77,28 @@ class Sample:
     by_signature: bool
     features: Mapping[str, float]
     right: bool
+    language: Language = Language.EN
 
 
-def collect(lines: Sequence[str], entries: Sequence[Entry], searcher: Searcher) -> list[Sample]:
+def sample(label: str, post: Post, findings: Findings) -> Sample:
+    """The sample of one labelled post."""
+    signed = bool(findings.hits) and findings.hits[0].place is not Place.WEAK
+    if signed:
+        best, features = findings.hits[0].entry, signature_features(post, findings)
+    else:
+        best, features = int(np.argmax(findings.fused)), meaning_features(post, findings)
+    right = findings.entries[best].slug == label
+    return Sample(label, signed, features, right, post.language)
+
+
+def collect(lines: Sequence[str], searcher: Searcher) -> list[Sample]:
     """The samples of labelled posts, one JSON object a line."""
     samples: list[Sample] = []
     for line in lines:
         record = json.loads(line)
-        post = parse(record["text"])
-        findings = searcher.findings(post)
-        signed = bool(findings.hits) and findings.hits[0].place is not Place.WEAK
-        if signed:
-            best, features = findings.hits[0].entry, signature_features(post, findings)
-        else:
-            best = int(np.argmax(findings.fused))
-            features = meaning_features(post, findings, entries)
-        right = entries[best].slug == record["label"]
-        samples.append(Sample(record["label"], signed, features, right))
+        if not record.get("held_out"):
+            post = parse(record["text"])
+            samples.append(sample(record["label"], post, searcher.findings(post)))
     return samples
 
 
@@ -133,34 +145,86 @@ def cross_validated(samples: Sequence[Sample]) -> list[float]:
 
 
 def report(samples: Sequence[Sample], confidences: Sequence[float]) -> str:
-    """A table: for each threshold, how many posts are answered, and how many of them rightly."""
-    lines = ["threshold  none answered  others answered  of them right"]
+    """Two tables: how the posts fare at each threshold, and at ours in each language."""
     pairs = list(zip(samples, confidences, strict=True))
-    for threshold in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
-        none = [c >= threshold for s, c in pairs if s.label == NOBODY]
-        others = [(c >= threshold, s.right) for s, c in pairs if s.label != NOBODY]
-        answered = sum(a for a, _ in others)
-        right = sum(a and r for a, r in others)
-        lines.append(
-            f"{threshold:9.1f}{sum(none) / max(len(none), 1):15.3f}"
-            f"{answered / max(len(others), 1):17.3f}{right / max(answered, 1):15.3f}"
-        )
+    lines = ["threshold  none answered  others answered  of them right"]
+    thresholds = sorted({0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, THRESHOLD})
+    lines += [f"{threshold:9.2f}{_row(pairs, threshold)}" for threshold in thresholds]
+    lines.append(f"\nat {THRESHOLD}")
+    for name, chosen in (
+        ("errors", [pair for pair in pairs if not _is_symptom(pair[0].label)]),
+        ("symptoms", [pair for pair in pairs if _is_symptom(pair[0].label)]),
+        ("signature", [pair for pair in pairs if pair[0].by_signature]),
+        ("meaning", [pair for pair in pairs if not pair[0].by_signature]),
+        *((code, [pair for pair in pairs if pair[0].language is code]) for code in Language),
+    ):
+        lines.append(f"{name:>9}{_row(chosen, THRESHOLD)}{len(chosen):8d} posts")
     return "\n".join(lines)
 
 
+def _is_symptom(label: str) -> bool:
+    return label.startswith("silent-")
+
+
+def _row(pairs: Sequence[tuple[Sample, float]], threshold: float) -> str:
+    none = [c >= threshold for s, c in pairs if s.label == NOBODY]
+    others = [(c >= threshold, s.right) for s, c in pairs if s.label != NOBODY]
+    answered = sum(a for a, _ in others)
+    right = sum(a and r for a, r in others)
+    return (
+        f"{sum(none) / max(len(none), 1):15.3f}{answered / max(len(others), 1):17.3f}"
+        f"{right / max(answered, 1):15.3f}"
+    )
+
+
+def plot(samples: Sequence[Sample], confidences: Sequence[float], file: Path) -> None:
+    """Draw how often the best match is right against how sure the search was of it."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    said = np.array(confidences)
+    right = np.array([sample.right for sample in samples], dtype=float)
+    edges = np.linspace(0.0, 1.0, 11)
+    places = np.clip(np.digitize(said, edges) - 1, 0, 9)
+    figure, (curve, counts) = pyplot.subplots(
+        2, 1, figsize=(6, 7), height_ratios=(3, 1), sharex=True, layout="constrained"
+    )
+    filled = [place for place in range(10) if (places == place).any()]
+    means = [said[places == place].mean() for place in filled]
+    shares = [right[places == place].mean() for place in filled]
+    sizes = [int((places == place).sum()) for place in filled]
+    margins = [
+        float(np.sqrt(max(p * (1 - p), 0.25 / n) / n)) for p, n in zip(shares, sizes, strict=True)
+    ]
+    curve.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="as sure as right")
+    curve.errorbar(means, shares, yerr=margins, marker="o", capsize=3, label="out of fold")
+    curve.axvline(THRESHOLD, color="tab:red", linewidth=1, label=f"threshold {THRESHOLD}")
+    curve.set(ylabel="share that is right", ylim=(-0.02, 1.05))
+    curve.legend(loc="upper left")
+    counts.bar(edges[:-1], np.bincount(places, minlength=10), width=0.1, align="edge", alpha=0.6)
+    counts.set(xlabel="confidence", ylabel="posts")
+    figure.savefig(file, dpi=110, metadata={"Software": None})
+    pyplot.close(figure)
+
+
 def main() -> None:
-    """Fit on the posts of the file named on the command line and print the outcome."""
+    """Fit on the posts of the files named on the command line and print the outcome."""
     parser = argparse.ArgumentParser(description="Fit the constants of knowledge.calibration.")
     parser.add_argument(
         "posts", type=Path, nargs="+", help="labelled posts, one JSON object a line"
     )
+    parser.add_argument("--plot", type=Path, help="where to draw the reliability, a PNG file")
     arguments = parser.parse_args()
-    entries = load_entries()
     lines = [line for path in arguments.posts for line in path.read_text("utf-8").splitlines()]
-    samples = collect(lines, entries, Searcher(entries))
+    samples = collect(lines, Searcher(load_entries()))
     signature, meaning = _models(samples)
     print(f"SIGNATURE = {signature}\nMEANING = {meaning}\n")
-    print(report(samples, cross_validated(samples)))
+    confidences = cross_validated(samples)
+    print(report(samples, confidences))
+    if arguments.plot:
+        plot(samples, confidences, arguments.plot)
 
 
 if __name__ == "__main__":

@@ -26,35 +26,40 @@ class Model:
 
 
 SIGNATURE: Final = Model(
-    bias=1.95,
+    bias=2.1,
     weights={
-        "literal": 2.55,
-        "torch_context": 1.35,
-        "general_only": -3.71,
-        "foreign_only": -5.08,
-        "elsewhere": -0.54,
+        "literal": 2.64,
+        "torch_context": 1.27,
+        "general_only": -3.52,
+        "general_frames": -2.1,
+        "foreign_only": -5.05,
+        "elsewhere": -0.6,
+        "settled": -3.19,
     },
 )
 """For a post in which a signature fits."""
 
 MEANING: Final = Model(
-    bias=-6.93,
+    bias=-7.2,
     weights={
-        "coverage": 2.67,
-        "score": 2.57,
-        "familiarity": 2.61,
-        "margin": 3.13,
-        "nearness": 0.67,
-        "about": 0.82,
-        "off_topic": -1.87,
-        "foreign": -2.14,
-        "asking": 0.72,
-        "unknown_error": -1.82,
-        "pitfall": 3.02,
+        "coverage": 2.09,
+        "score": 2.76,
+        "familiarity": 2.51,
+        "margin": 2.76,
+        "nearness": 0.43,
+        "about": 0.94,
+        "off_topic": -1.82,
+        "foreign": -2.59,
+        "asking": 0.64,
+        "trouble": 0.85,
+        "settled": -2.58,
+        "shown_code": -0.93,
+        "unknown_error": -2.11,
+        "pitfall": 3.01,
         "hint": 2.0,
     },
 )
 """For a post that is matched by its words and meaning alone."""
 
-THRESHOLD: Final = 0.6
+THRESHOLD: Final = 0.7
 """Below this confidence the tutor keeps silent unless it was asked."""

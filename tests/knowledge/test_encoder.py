@@ -18,19 +18,29 @@ def encoder() -> Encoder:
 
 
 def test_vectors_have_length_one(encoder: Encoder) -> None:
-    vectors = encoder.queries(["the loss is nan", "学習が進まない", ""])
+    vectors = encoder.queries(["the loss is nan", "学習が進まない", "loss 一直不变"])
 
     assert vectors.shape[0] == 3
     assert vectors.dtype == np.float32
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
 
 
-def test_texts_of_like_meaning_are_nearer_than_others(encoder: Encoder) -> None:
-    near, also, far = encoder.passages(
-        ["my network learns nothing", "training does not improve the model", "I baked bread"]
+def test_a_text_without_words_is_near_to_nothing(encoder: Encoder) -> None:
+    assert np.allclose(encoder.queries([""]), 0.0)
+
+
+def test_texts_of_like_meaning_are_near_across_languages(encoder: Encoder) -> None:
+    english, japanese, chinese, other = encoder.passages(
+        [
+            "the loss becomes nan after a few steps",
+            "途中から loss が nan になる",
+            "训练几步之后 loss 变成 nan",
+            "the layers in my Python list are missing from parameters()",
+        ]
     )
 
-    assert near @ also > near @ far + 0.2
+    assert english @ japanese > english @ other + 0.2
+    assert english @ chinese > english @ other + 0.2
 
 
 def test_a_very_long_text_is_taken(encoder: Encoder) -> None:

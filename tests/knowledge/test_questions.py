@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from knowledge.entry import load_entries
 from knowledge.post import parse
 from knowledge.search import Ranking, Searcher
 
@@ -19,8 +18,7 @@ QUESTIONS = Path(__file__).with_name("questions.jsonl")
 
 
 @pytest.fixture(scope="module")
-def rankings(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str, Ranking]]:
-    searcher = Searcher(load_entries(), cache=tmp_path_factory.mktemp("cache"))
+def rankings(searcher: Searcher) -> list[tuple[str, str, Ranking]]:
     records = [json.loads(line) for line in QUESTIONS.read_text(encoding="utf-8").splitlines()]
     return [
         (record["label"], record["text"], searcher.search(parse(record["text"])))

@@ -33,7 +33,7 @@ def test_the_values_of_a_message_become_slots() -> None:
     made = scaffold(parse(PASTED))
 
     found = Signature(made.template).match(
-        "RuntimeError: frobnicate(): axis 7 of shape [1, 2, 3] clashes with 'a.b' on cuda:0 (by 1.5)"
+        "Error: frobnicate(): axis 7 of shape [1, 2, 3] clashes with 'a.b' on cuda:0 (by 1.5)"
     )
     assert found == {
         "count": 7,
