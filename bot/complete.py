@@ -101,6 +101,7 @@ def complete(
         additions.append((_first_use(tree, name), f"{name} = {expression}"))
     if any("torch." in line for _, line in additions) and not _imports_torch(tree):
         imports = list(dict.fromkeys((_IMPORTS["torch"], *imports)))
+    imports.sort(key=list(_IMPORTS.values()).index)
     additions = [(_after_futures(tree), line) for line in imports] + additions
     return Completed(_inserted(code, additions), tuple(imports), tuple(made_up), tuple(missing))
 

@@ -12,8 +12,8 @@ from bot.locale import say
 from knowledge.language import Language
 from sandbox.protocol import Layer, Place, Scene, Thing, ThingKind
 
-WIDTH: Final = 38
-"""Columns of a code block that a narrow phone shows without breaking its lines."""
+WIDTH: Final = 32
+"""Columns of a code block that a phone of 390 pixels shows without breaking its lines."""
 _INDENT: Final = 2
 _LAYERS: Final = 12
 """Rows of the way of the data that are shown: the last ones before the failure tell most."""

@@ -113,7 +113,8 @@ def set_in_features(case: Case) -> Iterator[Proposal]:
         values: dict[str, str | int] = {"old": case.text(was) if was is not None else "?"}
         values["number"] = cols
         if shape is not None:
-            doubtful = len(shape) > 3
+            # One row a sample: the data were flattened on their way to the layer.
+            doubtful = len(shape) > 3 and case.number("rows") != shape[0]
         else:
             doubtful = _folds(case) or _never_flattened(case) or case.number("in_features") == 1
         if doubtful or single:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from bot import local
 from bot.confirm import Verdict
 from bot.mending import follow
 from bot.render_confirm import confirmed
@@ -11,6 +14,7 @@ from bot.repair import Grade
 from bot.tutor import Tutor
 from knowledge.language import Language
 
+EXAMPLES = Path(local.__file__).parent / "page" / "examples"
 BEFORE = "a = 1\nb = f(a)\nc = b\nprint(c)\n"
 
 
@@ -48,6 +52,17 @@ async def test_mending_one_error_goes_on_to_the_next(tutor: Tutor) -> None:
     assert len(confirmation.repair.edits) == 2
     assert confirmation.after is not None
     assert "[2, 3]" in confirmation.after.stdout
+
+
+async def test_the_example_on_the_page_of_the_local_discord_is_repaired(tutor: Tutor) -> None:
+    text = (EXAMPLES / "shapes.txt").read_text(encoding="utf-8")
+
+    confirmation = await tutor.confirm(text, None)
+
+    assert confirmation.verdict is Verdict.FIXED
+    assert confirmation.repair is not None
+    assert confirmation.repair.grade is Grade.SURE
+    assert "nn.Linear(784, 10)" in confirmation.code
 
 
 async def test_code_that_runs_here_is_called_not_reproduced(tutor: Tutor) -> None:
