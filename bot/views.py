@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import discord
 from discord.ui import Button, DynamicItem, Item, View
@@ -115,103 +115,78 @@ class ExampleButton(
         await _guarded(interaction, lambda: desk.example(interaction, self.slug, self.language))
 
 
-class ConfirmButton(DynamicItem[Button[View]], template=r"tutor:confirm:(?P<language>en|ja|zh)"):
+class _SpokenButton(DynamicItem[Button[View]], template=r"tutor:nothing:(?P<language>en|ja|zh)"):
+    """A button whose whole state is the language of the message that it stands under."""
+
+    name: ClassVar[str]
+    style: ClassVar[discord.ButtonStyle] = discord.ButtonStyle.secondary
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        super().__init__(
+            Button(
+                style=self.style,
+                label=say(language, f"button.{self.name}"),
+                custom_id=f"tutor:{self.name}:{language}",
+            )
+        )
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """The button that was pressed."""
+        return cls(Language(match["language"]))
+
+    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
+        """Called by discord.py when somebody presses the button."""
+        await _guarded(interaction, lambda: self.act(interaction))
+
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """What the button does."""
+        raise NotImplementedError
+
+
+class ConfirmButton(_SpokenButton, template=r"tutor:confirm:(?P<language>en|ja|zh)"):
     """Asks for the changed code, to run it against the post's own."""
 
-    def __init__(self, language: Language) -> None:
-        self.language = language
-        super().__init__(
-            Button(
-                style=discord.ButtonStyle.success,
-                label=say(language, "button.confirm"),
-                custom_id=f"tutor:confirm:{language}",
-            )
-        )
+    name = "confirm"
+    style = discord.ButtonStyle.success
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The button that was pressed."""
-        return cls(Language(match["language"]))
-
-    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
-        """Called by discord.py when somebody presses the button."""
-        desk = interaction.client.desk
-        await _guarded(interaction, lambda: desk.ask_for_fix(interaction, self.language))
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """Open the form."""
+        await interaction.client.desk.ask_for_fix(interaction, self.language)
 
 
-class RepairButton(DynamicItem[Button[View]], template=r"tutor:repair:(?P<language>en|ja|zh)"):
+class RepairButton(_SpokenButton, template=r"tutor:repair:(?P<language>en|ja|zh)"):
     """Runs the post's own code and looks for a change under which it runs."""
 
-    def __init__(self, language: Language) -> None:
-        self.language = language
-        super().__init__(
-            Button(
-                style=discord.ButtonStyle.primary,
-                label=say(language, "button.repair"),
-                custom_id=f"tutor:repair:{language}",
-            )
-        )
+    name = "repair"
+    style = discord.ButtonStyle.primary
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The button that was pressed."""
-        return cls(Language(match["language"]))
-
-    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
-        """Called by discord.py when somebody presses the button."""
-        desk = interaction.client.desk
-        await _guarded(interaction, lambda: desk.repair(interaction, self.language))
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """Look for a repair."""
+        await interaction.client.desk.repair(interaction, self.language)
 
 
-class PictureButton(DynamicItem[Button[View]], template=r"tutor:picture:(?P<language>en|ja|zh)"):
+class PictureButton(_SpokenButton, template=r"tutor:picture:(?P<language>en|ja|zh)"):
     """Draws the way of the data to the layer that failed."""
 
-    def __init__(self, language: Language) -> None:
-        self.language = language
-        super().__init__(
-            Button(
-                style=discord.ButtonStyle.secondary,
-                label=say(language, "button.picture"),
-                custom_id=f"tutor:picture:{language}",
-            )
-        )
+    name = "picture"
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The button that was pressed."""
-        return cls(Language(match["language"]))
-
-    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
-        """Called by discord.py when somebody presses the button."""
-        desk = interaction.client.desk
-        await _guarded(interaction, lambda: desk.picture(interaction, self.language))
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """Draw it."""
+        await interaction.client.desk.picture(interaction, self.language)
 
 
-class OthersButton(DynamicItem[Button[View]], template=r"tutor:others:(?P<language>en|ja|zh)"):
+class OthersButton(_SpokenButton, template=r"tutor:others:(?P<language>en|ja|zh)"):
     """Lists the explanations that come near the one shown."""
 
-    def __init__(self, language: Language) -> None:
-        super().__init__(
-            Button(label=say(language, "button.others"), custom_id=f"tutor:others:{language}")
-        )
+    name = "others"
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The button that was pressed."""
-        return cls(Language(match["language"]))
-
-    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
-        """Called by discord.py when somebody presses the button."""
-        desk = interaction.client.desk
-        await _guarded(interaction, lambda: desk.others(interaction))
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """List them."""
+        await interaction.client.desk.others(interaction)
 
 
 class ShowButton(DynamicItem[Button[View]], template=rf"tutor:show:(?P<answer>\d{{1,20}}):{_SLUG}"):
