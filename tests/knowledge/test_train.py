@@ -8,11 +8,11 @@ from knowledge.encoder import bundled_model
 from knowledge.entry import load_entries
 from knowledge.train import static_model, texts_of, train
 
-ENTRIES = load_entries()[:12]
+ENTRIES = load_entries()[:8]
 
 
 def trained(steps: int) -> np.ndarray:
-    model = static_model(ENTRIES)
+    model = static_model(ENTRIES, general_count=200)
     train(model, ENTRIES, steps=steps)
     texts = [text for entry in ENTRIES for text in (texts_of(entry)[0][0], texts_of(entry)[1][0])]
     return np.asarray(model.encode(texts, normalize_embeddings=True, show_progress_bar=False))
