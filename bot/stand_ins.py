@@ -7,7 +7,6 @@ from importlib.util import find_spec
 from typing import Final
 
 import libcst as cst
-import libcst.matchers as m
 
 _SAMPLES: Final = 64
 _DATASETS: Final = {
@@ -99,8 +98,8 @@ class _DropImports(cst.CSTTransformer):
 
 
 def _last(node: cst.BaseExpression) -> str:
-    if m.matches(node, m.Attribute()):
-        return cst.ensure_type(node, cst.Attribute).attr.value
+    if isinstance(node, cst.Attribute):
+        return node.attr.value
     return node.value if isinstance(node, cst.Name) else ""
 
 
