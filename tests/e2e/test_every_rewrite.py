@@ -12,12 +12,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from textwrap import dedent
 
+import pytest
 import pytest_asyncio
 from learner import Example
 
 from bot.confirm import Confirmation, Verdict
 from bot.tutor import Tutor
 from sandbox.protocol import Status
+
+pytestmark = pytest.mark.timeout(1200)
+"""A guard against hanging: hundreds of runs stand behind the first test."""
 
 AT_ONCE = 3
 NOT_BY_A_POST = {

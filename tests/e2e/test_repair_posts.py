@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 import yaml
 
@@ -21,6 +22,9 @@ from bot.tutor import Tutor
 from knowledge.search import Searcher
 from sandbox.pool import Pool
 from sandbox.protocol import Snippet, Status
+
+pytestmark = pytest.mark.timeout(1200)
+"""A guard against hanging: hundreds of runs stand behind the first test."""
 
 POSTS: list[dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parent / "repair_posts.yaml").read_text(encoding="utf-8")
