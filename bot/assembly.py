@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Final
@@ -14,6 +15,8 @@ from knowledge.encoder import Encoder
 from knowledge.library import Library
 from knowledge.search import Searcher
 from sandbox.pool import Pool
+from sandbox.runner import Runner
+from sandbox.waiting import WaitingRoom
 
 REFRESH_S: Final = 2.0
 """Seconds after which a group's folder is looked at again. Looking is a few calls of stat, and
@@ -49,6 +52,17 @@ def build_pool(settings: Settings) -> Pool:
     )
 
 
+def build_room(settings: Settings, runner: Runner) -> WaitingRoom:
+    """The waiting room before a runner."""
+    return WaitingRoom(
+        runner,
+        at_once=settings.concurrency or os.cpu_count() or 1,
+        waiting=settings.waiting,
+        per_user=settings.runs_per_user,
+        waiting_per_user=settings.waiting_per_user,
+    )
+
+
 @asynccontextmanager
 async def running_tutor(settings: Settings, *beside: Job) -> AsyncIterator[Tutor]:
     """A tutor with a started sandbox, which takes over changes of the group's own entries.
@@ -58,7 +72,7 @@ async def running_tutor(settings: Settings, *beside: Job) -> AsyncIterator[Tutor
     """
     library = build_library(settings)
     pool = build_pool(settings)
-    tutor = Tutor(build_searcher(settings, library), pool, library)
+    tutor = Tutor(build_searcher(settings, library), build_room(settings, pool), library)
     jobs = [asyncio.ensure_future(job(tutor)) for job in beside]
     if settings.entries is not None:
         jobs.append(asyncio.ensure_future(follow(tutor)))

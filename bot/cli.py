@@ -29,8 +29,8 @@ from bot.settings import Settings, SettingsError
 from bot.tutor import RunReport, Tutor, UnknownEntry
 from knowledge.entry import EntryError
 from knowledge.language import Language
-from sandbox.pool import SandboxError
-from sandbox.protocol import Device, Limits, Result, Snippet
+from sandbox.protocol import Device
+from sandbox.runner import SandboxError
 
 EXIT_FAILED = 1
 """Something needed is missing or broken, or an entry does not hold."""
@@ -64,14 +64,6 @@ class PostLine(BaseModel):
 
     id: str
     text: str
-
-
-class NoRunner:
-    """Stands in where a command explains and runs nothing, so that no sandbox is started."""
-
-    async def run(self, snippet: Snippet, limits: Limits | None = None) -> Result:
-        """Refuse."""
-        raise SandboxError("This command explains and does not run code.")
 
 
 def main() -> None:
@@ -120,8 +112,7 @@ def explain(
 ) -> None:
     """Explain the error in a pasted post."""
     settings = Settings()
-    # No sandbox is started: explaining runs nothing.
-    tutor = Tutor(build_searcher(settings), NoRunner())
+    tutor = Tutor(build_searcher(settings))
     if jsonl is not None:
         _explain_many(tutor, read_file(str(jsonl), MANY_BYTES), str(jsonl), lang)
         return

@@ -23,6 +23,7 @@ from bot.tutor import Answer, RunReport, Tutor
 from bot.views import PictureButton, answer_view, choice_view, delete_view
 from knowledge.language import Language
 from sandbox.protocol import Device
+from sandbox.waiting import Asker
 
 if TYPE_CHECKING:
     from bot.client import TutorBot
@@ -94,7 +95,9 @@ class Desk:
         self, asked: Asked, code: str, device: Device = Device.CPU, *, check: bool = False
     ) -> None:
         """Run code and show how it ended, with the explanation of a failure."""
-        report = await self.tutor.run(code, device, _wanted(asked), check=check)
+        report = await self.tutor.run(
+            code, device, _wanted(asked), check=check, asker=_asker(asked)
+        )
         answer, scene = report.answer, report.result.scene
         drawable = scene is not None and bool(scene.layers)
         if answer is None or answer.explanation is None:
@@ -111,7 +114,7 @@ class Desk:
     async def repair(self, asked: Asked, language: Language) -> None:
         """Look for a change under which the post's code runs. Answers the interaction."""
         text, spoken = await self._open(asked, language)
-        confirmation = await self.tutor.confirm(text, None, spoken)
+        confirmation = await self.tutor.confirm(text, None, spoken, asker=_asker(asked))
         scene = confirmation.before.scene if confirmation.before else None
         drawable = scene is not None and bool(scene.layers)
         view = delete_view(asked.user.id, spoken, drawable=drawable)
@@ -124,7 +127,7 @@ class Desk:
         Raises InputError when nothing fails there any more.
         """
         text, spoken = await self._open(asked, language)
-        result = await self.tutor.reproduce(text, spoken)
+        result = await self.tutor.reproduce(text, spoken, asker=_asker(asked))
         scene = result.scene if result else None
         if scene is None or not scene.layers:
             raise InputError("no_layers", "The code does not fail inside a model.")
@@ -164,7 +167,7 @@ class Desk:
         is_asker = await self._is_asker(asked)
         await asked.response.defer(thinking=True, ephemeral=not is_asker)
         spoken = language if is_asker else language_of(asked.locale.value)
-        example = await self.tutor.example(slug, spoken)
+        example = await self.tutor.example(slug, spoken, asker=_asker(asked))
         await _deliver(asked, example_ran(example), delete_view(asked.user.id, spoken))
 
     async def ask_for_fix(self, asked: Asked, language: Language) -> None:
@@ -182,7 +185,9 @@ class Desk:
             code = await self.receive(sent, text, file, ephemeral=not is_asker)
             post = await self._text_behind(sent, answer)
             spoken = language if is_asker else own
-            confirmation = await self.tutor.confirm(post, await only_code(code), spoken)
+            confirmation = await self.tutor.confirm(
+                post, await only_code(code), spoken, asker=_asker(sent)
+            )
             await _deliver(sent, confirmed(confirmation), delete_view(sent.user.id, spoken))
 
         await asked.response.send_modal(Form(Purpose.CONFIRM, own, submitted, prefill))
@@ -300,6 +305,11 @@ def _wanted(asked: Asked) -> Language | None:
     """
     language = language_of(asked.locale.value)
     return None if language is Language.EN else language
+
+
+def _asker(asked: Asked) -> Asker:
+    """On whose behalf something runs: fair between servers, and between the people of one."""
+    return Asker(group=str(asked.guild_id or "direct"), user=str(asked.user.id))
 
 
 def _message_of(asked: Asked) -> discord.Message:

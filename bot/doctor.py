@@ -13,7 +13,7 @@ from bot.assembly import build_library, build_pool, build_searcher
 from bot.settings import Settings, SettingsError
 from knowledge.entry import EntryError, load_entries
 from knowledge.post import parse
-from sandbox.pool import SandboxError
+from sandbox.runner import SandboxError
 
 PACKAGES = ("traceback-tutor", "torch", "sentence-transformers", "faiss-cpu", "discord.py")
 _WORDS_ONLY = "my loss does not go down any more, what can it be?"

@@ -59,6 +59,12 @@ class Settings(BaseSettings):
     """Cells kept ready, so that a run starts in milliseconds."""
     concurrency: Annotated[int | None, Field(ge=1)] = None
     """Runs at the same time; the number of processors when not set."""
+    runs_per_user: Annotated[int, Field(ge=1)] = 1
+    """Requests of one person that run at the same time."""
+    waiting_per_user: Annotated[int, Field(ge=0)] = 3
+    """Further requests of one person that may wait for their turn."""
+    waiting: Annotated[int, Field(ge=0)] = 200
+    """Requests of all people together that may wait, for each device."""
 
     def limits(self) -> Limits:
         """The limits of one run."""

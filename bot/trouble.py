@@ -15,7 +15,8 @@ from bot.inputs import InputError
 from bot.locale import catalogue, language_of, say
 from bot.tutor import NotProvable, UnknownEntry
 from knowledge.language import Language
-from sandbox.pool import DeviceUnavailable, SandboxError
+from sandbox.runner import DeviceUnavailable, SandboxError
+from sandbox.waiting import TooManyRuns
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ def sentence(error: BaseException, language: Language) -> str:
         case DeviceUnavailable():
             device = say(language, f"device.{error.device}")
             return say(language, "trouble.device", device=device)
+        case TooManyRuns():
+            return say(language, f"trouble.too_many.{error.reason}", most=str(error.most))
         case SandboxError():
             _log.warning("The sandbox refused a run: %s", error)
             return say(language, "trouble.sandbox", reason=error)

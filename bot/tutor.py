@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
 
 from bot.confirm import Confirmation, Confirmer
 from bot.inputs import require_text
@@ -17,17 +18,12 @@ from knowledge.language import Language, detect_language
 from knowledge.library import Changes, Library
 from knowledge.post import Post, parse
 from knowledge.search import Match, Ranking, Searcher
-from sandbox.pool import SandboxError
-from sandbox.protocol import Device, Limits, Result, Snippet, Status
+from sandbox.protocol import Device, Result, Snippet, Status
+from sandbox.runner import Runner, SandboxError, Watch
+from sandbox.waiting import NOBODY, Asker, WaitingRoom
 
 NEAREST = 3
 """How many explanations are offered when none is sure."""
-
-
-class Runner(Protocol):
-    """Whatever runs snippets: a pool of this process, or a queue to workers."""
-
-    async def run(self, snippet: Snippet, limits: Limits | None = None) -> Result: ...
 
 
 class NotProvable(ValueError):
@@ -75,10 +71,18 @@ class ExampleRun:
 class Tutor:
     """Joins knowledge and sandbox. One instance serves all front ends of a process."""
 
-    def __init__(self, searcher: Searcher, runner: Runner, library: Library | None = None) -> None:
-        """`library` is where the entries of `searcher` come from, where they can change."""
+    def __init__(
+        self,
+        searcher: Searcher,
+        room: WaitingRoom | None = None,
+        library: Library | None = None,
+    ) -> None:
+        """`room` leads to the sandbox; without one the tutor explains and runs nothing.
+
+        `library` is where the entries of `searcher` come from, where they can change.
+        """
         self._searcher = searcher
-        self._runner = runner
+        self._room = room
         self._library = library
 
     async def answer(self, text: str, language: Language | None = None) -> Answer:
@@ -149,59 +153,100 @@ class Tutor:
         language: Language | None = None,
         *,
         check: bool = False,
+        asker: Asker = NOBODY,
+        watch: Watch | None = None,
     ) -> RunReport:
         """Run `code` in the sandbox and explain how it ended; with `check`, look for pitfalls too.
 
-        Raises InputError for blank code and SandboxError when the sandbox cannot run anything.
+        `watch` hears where the run stands in the line, and then what it prints. Raises InputError
+        for blank code, TooManyRuns when the line is full, and SandboxError when the sandbox cannot
+        run anything.
         """
         require_text(code, "the snippet")
         spoken = language or detect_language(code)
-        result = await self._run(Snippet(code=code, device=device, check=check))
+        snippet = Snippet(code=code, device=device, check=check)
+        async with self._turn(asker, device, watch) as runner:
+            result = await _run(runner, snippet, watch)
         said = said_by(result)
         answer = await self.answer(said, spoken) if said else None
         return RunReport(result, spoken, answer, check)
 
     async def confirm(
-        self, post: str, code: str | None, language: Language | None = None
+        self,
+        post: str,
+        code: str | None,
+        language: Language | None = None,
+        *,
+        asker: Asker = NOBODY,
+        watch: Watch | None = None,
     ) -> Confirmation:
         """Run the post's own code, then `code`, and judge whether the error of the post is gone.
 
-        Without `code` the tutor looks for a change itself, and runs it before it shows it.
+        Without `code` the tutor looks for a change itself, and runs it before it shows it. `watch`
+        hears where the request stands in the line.
 
-        Raises InputError for a blank post or code and SandboxError when the sandbox fails.
+        Raises InputError for a blank post or code, TooManyRuns when the line is full, and
+        SandboxError when the sandbox fails.
         """
+        if code is not None:
+            require_text(code, "the code to confirm")
         asked = await self.answer(post, language)
-        confirmer = self._confirmer(asked, code or "")
-        if code is None:
-            return await confirmer.mend(asked)
-        require_text(code, "the code to confirm")
-        return await confirmer.judge(asked, code)
+        async with self._turn(asker, watch=watch) as runner:
+            confirmer = self._confirmer(runner, asked, code or "")
+            if code is None:
+                return await confirmer.mend(asked)
+            return await confirmer.judge(asked, code)
 
-    async def reproduce(self, post: str, language: Language | None = None) -> Result | None:
-        """The run of the post's own code; None when it holds none."""
+    async def reproduce(
+        self,
+        post: str,
+        language: Language | None = None,
+        *,
+        asker: Asker = NOBODY,
+        watch: Watch | None = None,
+    ) -> Result | None:
+        """The run of the post's own code; None when it holds none. Raises as `confirm` does."""
         asked = await self.answer(post, language)
-        return await self._confirmer(asked).reproduce(asked)
+        async with self._turn(asker, watch=watch) as runner:
+            return await self._confirmer(runner, asked).reproduce(asked)
 
-    def _confirmer(self, asked: Answer, code: str = "") -> Confirmer:
+    def _turn(
+        self, asker: Asker, device: Device = Device.CPU, watch: Watch | None = None
+    ) -> AbstractAsyncContextManager[Runner]:
+        if self._room is None:
+            raise SandboxError("This tutor explains and does not run code: it has no sandbox.")
+        return self._room.turn(asker, device, watch)
+
+    def _confirmer(self, runner: Runner, asked: Answer, code: str = "") -> Confirmer:
         slug = asked.explanation.slug if asked.explanation else None
         simulate = needs_simulation(slug, "\n\n".join(asked.post.code), code)
-        return Confirmer(self.answer, self._run, simulate_cuda=simulate)
+        return Confirmer(self.answer, partial(_run, runner), simulate_cuda=simulate)
 
-    async def example(self, slug: str, language: Language) -> ExampleRun:
+    async def example(
+        self,
+        slug: str,
+        language: Language,
+        *,
+        asker: Asker = NOBODY,
+        watch: Watch | None = None,
+    ) -> ExampleRun:
         """Run the failing and the working code of an entry, side by side.
 
-        Raises UnknownEntry, and NotProvable when the entry's failure cannot be shown here.
+        Raises UnknownEntry, NotProvable when the entry's failure cannot be shown here, and
+        TooManyRuns when the line is full.
         """
         entry = self.entry(slug)
         if not entry.proof.provable or entry.fails is None or entry.works is None:
             raise NotProvable(entry.proof.reason or f"The entry {slug} has no example to run.")
-        before, after = await asyncio.gather(
-            self._run(Snippet(code=entry.fails)), self._run(Snippet(code=entry.works))
-        )
+        async with self._turn(asker, watch=watch) as runner:
+            before, after = await asyncio.gather(
+                _run(runner, Snippet(code=entry.fails)), _run(runner, Snippet(code=entry.works))
+            )
         return ExampleRun(self.explain(slug, language), before, after)
 
-    async def _run(self, snippet: Snippet) -> Result:
-        result = await self._runner.run(snippet)
-        if result.status is Status.INTERNAL:
-            raise SandboxError(result.detail or "The sandbox ended without a result. Try again.")
-        return result
+
+async def _run(runner: Runner, snippet: Snippet, watch: Watch | None = None) -> Result:
+    result = await runner.run(snippet, watch=watch)
+    if result.status is Status.INTERNAL:
+        raise SandboxError(result.detail or "The sandbox ended without a result. Try again.")
+    return result

@@ -14,6 +14,7 @@ from sandbox import cgroup, kernel, landlock, probe
 from sandbox.parent import Parent, ParentError
 from sandbox.protocol import Device, ExceptionReport, Limits, Result, Snippet, Status, Tier
 from sandbox.run import Cell, CellError, Seen, judge
+from sandbox.runner import DeviceUnavailable, SandboxError, Watch
 
 _SLOTS = 4095
 _BEFORE_SECOND_TRY_S = 0.1
@@ -26,18 +27,6 @@ _REMEDY = (
     "and systempaths=unconfined), on Linux 5.13 or later with Landlock. "
     "Where that cannot be, a minimum tier of `floor` accepts weaker walls."
 )
-
-
-class SandboxError(RuntimeError):
-    """The sandbox cannot run anything; the message says why and what to do."""
-
-
-class DeviceUnavailable(SandboxError):
-    """This host cannot run snippets on the device asked for."""
-
-    def __init__(self, device: Device, message: str) -> None:
-        super().__init__(message)
-        self.device = device
 
 
 class Pool:
@@ -163,7 +152,9 @@ class Pool:
 
     # --- Running ----------------------------------------------------------------------------------
 
-    async def run(self, snippet: Snippet, limits: Limits | None = None) -> Result:
+    async def run(
+        self, snippet: Snippet, limits: Limits | None = None, *, watch: Watch | None = None
+    ) -> Result:
         """Run `snippet` in a cell of its own and tell what happened.
 
         Raises DeviceUnavailable for a device that this host lacks, SandboxError when the pool

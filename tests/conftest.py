@@ -12,6 +12,7 @@ from bot.settings import Settings
 from bot.tutor import Tutor
 from knowledge.search import Searcher
 from sandbox.pool import Pool
+from sandbox.waiting import WaitingRoom
 
 
 @pytest.fixture(scope="session")
@@ -32,4 +33,4 @@ async def pool() -> AsyncIterator[Pool]:
 @pytest.fixture(scope="session")
 def tutor(searcher: Searcher, pool: Pool) -> Tutor:
     """The service with real parts."""
-    return Tutor(searcher, pool)
+    return Tutor(searcher, WaitingRoom(pool, at_once=2))

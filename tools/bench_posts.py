@@ -21,7 +21,6 @@ from bot.settings import Settings
 from bot.tutor import Tutor
 from knowledge.entry import Entry
 from knowledge.search import Evidence
-from sandbox.protocol import Limits, Result, Snippet, Status
 
 QUESTIONS = Path(__file__).parents[1] / "tests" / "knowledge" / "questions.jsonl"
 SIGNATURE_MS = 5.0
@@ -42,14 +41,6 @@ asyncio.run(main())
 """
 _SLOT = re.compile(r"\{[^{}:]*:(\w+)\}")
 _VALUES = {"d": "3", "n": "2.5", "w": "Float", "shape": "[2, 3]", "t": "some text"}
-
-
-class NoSandbox:
-    """Runs nothing: explaining needs no sandbox."""
-
-    async def run(self, snippet: Snippet, limits: Limits | None = None) -> Result:
-        """A run that ended well."""
-        return Result(status=Status.OK)
 
 
 @dataclass(frozen=True)
@@ -97,7 +88,7 @@ def posts(console: Console) -> None:
     lines = QUESTIONS.read_text(encoding="utf-8").splitlines()
     searcher = build_searcher(Settings())
     searcher.load()
-    tutor = Tutor(searcher, NoSandbox())
+    tutor = Tutor(searcher)
     texts = [_post(entry) for entry in searcher.entries if entry.signatures]
     texts += [json.loads(line)["text"] for line in lines]
     first = asyncio.run(answered(tutor, texts))

@@ -27,6 +27,8 @@ from bot.tutor import Answer, Tutor
 from knowledge.language import Language
 from knowledge.search import Searcher
 from sandbox.protocol import ExceptionReport, Limits, Result, Snippet, Status
+from sandbox.runner import Watch
+from sandbox.waiting import WaitingRoom
 
 DESCRIPTION = Path(
     os.environ.get("TUTOR_DISCORD_OPENAPI")
@@ -71,7 +73,9 @@ class ScriptedSandbox:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def run(self, snippet: Snippet, limits: Limits | None = None) -> Result:
+    async def run(
+        self, snippet: Snippet, limits: Limits | None = None, *, watch: Watch | None = None
+    ) -> Result:
         """One run, which waits while the gate is closed."""
         await self.gate.wait()
         self.ran.append(snippet)
@@ -260,7 +264,7 @@ async def study_group(
     """The bot, logged in. Entering again with the same database is a restart."""
     sandbox = ScriptedSandbox()
     async with Store(database, keep) as store:
-        tutor = HesitantTutor(searcher, sandbox)
+        tutor = HesitantTutor(searcher, WaitingRoom(sandbox, at_once=2))
         desk = Desk(tutor, store, Intake(MAX_BYTES))
         async with TutorBot(desk, message_content=message_content) as bot:
             running = asyncio.create_task(bot.start(TOKEN))

@@ -27,8 +27,8 @@ from bot.local.server import LocalDiscord
 from bot.locale import say
 from knowledge.language import Language
 from knowledge.search import Searcher
-from sandbox.pool import DeviceUnavailable, SandboxError
-from sandbox.protocol import Device, Limits, Result, Snippet, Status
+from sandbox.protocol import Device, Result, Snippet, Status
+from sandbox.runner import DeviceUnavailable, SandboxError
 
 
 async def test_commands_and_menus_are_named_in_three_languages(group: StudyGroup) -> None:
@@ -266,7 +266,7 @@ async def test_an_answer_from_a_menu_is_taken_away_with_its_message(group: Study
 async def test_a_sandbox_that_cannot_start_is_told_in_words(
     group: StudyGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(*_: object) -> Result:
+    async def refuse(*_: object, **_more: object) -> Result:
         raise SandboxError("Landlock is missing; use a newer kernel")
 
     monkeypatch.setattr(group.sandbox, "run", refuse)
@@ -278,7 +278,7 @@ async def test_a_sandbox_that_cannot_start_is_told_in_words(
 async def test_a_device_that_is_not_there_is_named_with_what_to_choose(
     group: StudyGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(snippet: Snippet, limits: Limits | None = None) -> Result:
+    async def refuse(snippet: Snippet, *_: object, **_more: object) -> Result:
         raise DeviceUnavailable(snippet.device, "no GPU")
 
     monkeypatch.setattr(group.sandbox, "run", refuse)

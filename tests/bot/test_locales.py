@@ -17,6 +17,7 @@ from bot.repair import REGISTER, Grade
 from knowledge.language import Language
 from knowledge.search import Evidence
 from sandbox.protocol import Check, Device, Status, Tier
+from sandbox.waiting import Reason
 
 BOT = Path(__file__).parents[2] / "bot"
 COMMAND_LINE = {"cli.py", "knowledge_cli.py", "command_input.py"}
@@ -41,6 +42,7 @@ FAMILIES = {
     "button.": ["confirm", "repair", "picture", "others"],
     "grade.": [grade.value for grade in Grade],
     "repair.": [name.replace("-", "_") for name in REGISTER],
+    "trouble.too_many.": [reason.value for reason in Reason],
     "modal.": [
         *(
             f"{purpose}.{part}"

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from study_group import ScriptedSandbox
 
 from bot.assembly import follow
 from bot.locale import say
@@ -82,7 +81,7 @@ async def tutor(tmp_path: Path, encoder: Counting, cache: Path) -> AsyncIterator
     own = Searcher(library.current(), encoder=encoder, cache=cache)
     own.load()
     encoder.encoded.clear()
-    running = Tutor(own, ScriptedSandbox(), library)
+    running = Tutor(own, library=library)
     following = asyncio.create_task(follow(running, EVERY_S))
     yield running
     following.cancel()
@@ -172,7 +171,7 @@ async def test_an_own_entry_is_found_by_its_symptoms(tutor: Tutor, tmp_path: Pat
 
 
 async def test_a_tutor_without_a_folder_has_nothing_to_take_over(searcher: Searcher) -> None:
-    assert not await Tutor(searcher, ScriptedSandbox()).refresh()
+    assert not await Tutor(searcher).refresh()
 
 
 async def test_a_missing_translation_is_shown_in_english_and_says_so(

@@ -14,6 +14,7 @@ from bot.reports import confirmation_json
 from bot.simulation import needs_simulation
 from bot.tutor import Tutor
 from knowledge.language import Language
+from sandbox.pool import Pool
 from sandbox.protocol import Snippet
 
 ON = "RuntimeError: Expected all tensors to be on the same device, "
@@ -197,7 +198,9 @@ POSTS = [
 
 
 @pytest.mark.parametrize("told", POSTS, ids=lambda each: each.name)
-async def test_a_post_about_devices_ends_in_a_simulated_repair(told: Told, tutor: Tutor) -> None:
+async def test_a_post_about_devices_ends_in_a_simulated_repair(
+    told: Told, tutor: Tutor, pool: Pool
+) -> None:
     confirmation = await tutor.confirm(told.post, None)
 
     assert confirmation.before is not None
@@ -208,7 +211,7 @@ async def test_a_post_about_devices_ends_in_a_simulated_repair(told: Told, tutor
     assert confirmation.simulated
     assert unified_diff(confirmation.before_code, confirmation.code)
     checked = Snippet(code=f"{confirmation.code}\n{told.holds}\n", simulate_cuda=True)
-    after = await tutor._run(checked)
+    after = await pool.run(checked)
     assert after.exception is None, after.exception
 
 

@@ -22,6 +22,7 @@ from bot.tutor import Tutor
 from knowledge.search import Searcher
 from sandbox.pool import Pool
 from sandbox.protocol import Snippet, Status
+from sandbox.waiting import WaitingRoom
 
 pytestmark = pytest.mark.timeout(1200)
 """A guard against hanging: hundreds of runs stand behind the first test."""
@@ -47,7 +48,7 @@ class Tried:
 @pytest_asyncio.fixture(scope="module")
 async def tried(searcher: Searcher) -> AsyncIterator[list[Tried]]:
     async with Pool() as pool:
-        tutor = Tutor(searcher, pool)
+        tutor = Tutor(searcher, WaitingRoom(pool, at_once=2))
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def attempt(post: dict[str, Any]) -> Tried:

@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sandbox.pool import DeviceUnavailable, Pool, SandboxError
+from sandbox.pool import Pool
 from sandbox.protocol import Device, Limits, Result, Snippet, Status
+from sandbox.runner import DeviceUnavailable, SandboxError
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

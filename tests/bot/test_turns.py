@@ -1,0 +1,25 @@
+"""Requests wait for their turn before the sandbox; too many of one person are refused in words."""
+
+from __future__ import annotations
+
+from study_group import StudyGroup, shown, until
+
+from bot.locale import say
+from knowledge.language import Language
+
+
+async def test_the_fifth_request_of_one_person_is_refused_in_their_language(
+    group: StudyGroup,
+) -> None:
+    group.sandbox.gate.clear()
+    for number in range(4):
+        group.slash("run", code=f"x = {number}")
+    group.slash("run", code="x = 4", locale="ja")
+
+    await until(lambda: bool(group.bot_messages()))
+    (refused,) = group.bot_messages()
+    group.sandbox.gate.set()
+    await group.answer(5)
+
+    assert shown(refused).strip() == say(Language.JA, "trouble.too_many.yours", most="3")
+    assert sorted(snippet.code for snippet in group.sandbox.ran) == [f"x = {n}" for n in range(4)]
