@@ -14,6 +14,7 @@ from bot.tutor import Tutor
 from knowledge.encoder import Encoder
 from knowledge.library import Library
 from knowledge.search import Searcher
+from sandbox.metrics import Measured
 from sandbox.pool import Pool
 from sandbox.runner import Runner
 from sandbox.waiting import WaitingRoom
@@ -53,9 +54,9 @@ def build_pool(settings: Settings) -> Pool:
 
 
 def build_room(settings: Settings, runner: Runner) -> WaitingRoom:
-    """The waiting room before a runner."""
+    """The waiting room before a runner, whose runs are counted and logged."""
     return WaitingRoom(
-        runner,
+        Measured(runner, log_snippets=settings.log_snippets),
         at_once=settings.concurrency or os.cpu_count() or 1,
         waiting=settings.waiting,
         per_user=settings.runs_per_user,

@@ -23,6 +23,7 @@ from bot import prove as proving
 from bot.assembly import build_searcher, running_tutor
 from bot.command_input import read_file
 from bot.inputs import InputError
+from bot.observe import observed
 from bot.picture import way_of_the_data
 from bot.prove import Proven
 from bot.settings import Settings, SettingsError
@@ -249,7 +250,8 @@ def serve() -> None:
             "(or set TUTOR_TOKEN); the README says how to get one."
         )
     try:
-        asyncio.run(_until_terminated(settings, token))
+        with observed(settings):
+            asyncio.run(_until_terminated(settings, token))
     except asyncio.CancelledError:
         return
     except discord.LoginFailure:

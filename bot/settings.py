@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from platformdirs import user_cache_path, user_data_path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sandbox.protocol import Limits, Tier
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class SettingsError(ValueError):
@@ -65,6 +73,17 @@ class Settings(BaseSettings):
     """Further requests of one person that may wait for their turn."""
     waiting: Annotated[int, Field(ge=0)] = 200
     """Requests of all people together that may wait, for each device."""
+
+    # Watching it
+    log_format: LogFormat = LogFormat.TEXT
+    """How `serve` and `worker` write their log: lines for people, or JSON for a collector."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_snippets: bool = False
+    """Whether the log holds the code of each run. Learners' code is theirs: off by default."""
+    metrics_port: Annotated[int | None, Field(ge=1, le=65535)] = None
+    """A port for Prometheus to read metrics from; none is opened when not set."""
+    metrics_host: str = "127.0.0.1"
+    """The address of that port."""
 
     def limits(self) -> Limits:
         """The limits of one run."""

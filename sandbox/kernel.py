@@ -49,6 +49,8 @@ PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _LAST_CAP = 63
 
+_MADV_COLLAPSE = 25
+
 _libc = ctypes.CDLL(None, use_errno=True)
 # PyDLL keeps the interpreter lock, which a child that comes back from clone has to own.
 _libc_locked = ctypes.PyDLL(None, use_errno=True)
@@ -148,6 +150,17 @@ def prctl(option: int, value: int = 0) -> None:
 def die_with_parent() -> None:
     """Be killed when the parent dies."""
     prctl(PR_SET_PDEATHSIG, 9)
+
+
+def collapse(start: int, length: int) -> None:
+    """Move this process's own memory there onto large pages (madvise(2), Linux 6.1 or later).
+
+    Raises OSError where that cannot be.
+    """
+    value = _libc.madvise(
+        ctypes.c_void_p(start), ctypes.c_size_t(length), ctypes.c_int(_MADV_COLLAPSE)
+    )
+    _check("madvise", value)
 
 
 def drop_capabilities() -> None:

@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from types import TracebackType
 
-from sandbox import cgroup, kernel, landlock, probe
+from sandbox import cgroup, kernel, landlock, metrics, probe
 from sandbox.parent import Parent, ParentError
 from sandbox.protocol import Device, ExceptionReport, Limits, Result, Snippet, Status, Tier
 from sandbox.run import Cell, CellError, Seen, judge
@@ -127,6 +127,8 @@ class Pool:
         if faults:
             raise CellError(f"the walls do not hold, a snippet could: {'; '.join(faults)}")
         spaces = "own namespaces, read-only view, " if tier is Tier.STRONG else ""
+        metrics.TIER.state(tier.value)
+        metrics.ARMED.set_function(lambda: len(self._armed))
         self.why = f"{spaces}Landlock {abi}, seccomp, rlimits; {self._cgroups.why}"
 
     async def close(self) -> None:
@@ -158,7 +160,8 @@ class Pool:
         """Run `snippet` in a cell of its own and tell what happened.
 
         Raises DeviceUnavailable for a device that this host lacks, SandboxError when the pool
-        is not started. Everything that a snippet can do ends in a Result.
+        is not started. Everything that a snippet can do ends in a Result. `watch` hears what the
+        snippet prints while it runs. Cancelling kills the cell and comes back when it is gone.
         """
         limits = limits or self._limits
         if self._parent is None or self._closing:
@@ -168,16 +171,18 @@ class Pool:
         if (refused := _unfit(snippet, limits, self.tier)) is not None:
             return refused
         async with self._turns:
-            return await self._attempt(snippet, limits)
+            return await self._attempt(snippet, limits, watch)
 
-    async def _attempt(self, snippet: Snippet, limits: Limits) -> Result:
+    async def _attempt(
+        self, snippet: Snippet, limits: Limits, watch: Watch | None = None
+    ) -> Result:
         try:
             cell = await self._take(limits)
         except (CellError, ParentError) as problem:
             lost = f"The sandbox could not make a cell for this run: {problem}. Try again."
             return Result(status=Status.INTERNAL, tier=self.tier, detail=lost)
         try:
-            seen: Seen = await cell.run(snippet, limits, scene=self._scenes)
+            seen: Seen = await cell.run(snippet, limits, scene=self._scenes, watch=watch)
             if seen.lost:
                 # What ended this cell has most likely ended those that wait beside it.
                 await self._disarm()

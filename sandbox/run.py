@@ -28,7 +28,8 @@ from sandbox.cgroup import Cgroups, Group
 from sandbox.harvest import harvest
 from sandbox.parent import Parent, ParentError
 from sandbox.protocol import Limits, OutputFile, Result, Snippet, Status, Tier
-from sandbox.stream import Stream
+from sandbox.runner import Watch
+from sandbox.stream import Live, Stream
 
 _ARM_S = 20.0
 _LAST_WORD_S = 1.0
@@ -158,14 +159,17 @@ class Cell:
         watch.register(self._pidfd, select.POLLIN)
         return not self._closed and not watch.poll(0)
 
-    async def run(self, snippet: Snippet, limits: Limits, *, scene: bool = True) -> Seen:
+    async def run(
+        self, snippet: Snippet, limits: Limits, *, scene: bool = True, watch: Watch | None = None
+    ) -> Seen:
         """Give the cell its job and watch it to the end of all its processes.
 
-        `scene` asks the guest for what a failing line saw.
+        `scene` asks the guest for what a failing line saw; `watch` hears what it prints.
         """
         seen = Seen(stdout=Stream(limits.output_bytes), stderr=Stream(limits.output_bytes))
         flood = asyncio.Event()
-        seen.stdout.attach(self._pipes[0], flood)
+        live = None if watch is None else Live(watch)
+        seen.stdout.attach(self._pipes[0], flood, None if live is None else live.hear)
         seen.stderr.attach(self._pipes[2], flood)
         self._pipes[0] = self._pipes[2] = -1
         self._group.forget_peak()
@@ -173,6 +177,8 @@ class Cell:
         told = asyncio.create_task(self._tell(snippet, limits, seen, scene))
         flooded = asyncio.create_task(flood.wait())
         try:
+            if live is not None:
+                live.begin()
             waiting = {told, flooded}
             await asyncio.wait(waiting, timeout=limits.wall_s, return_when=asyncio.FIRST_COMPLETED)
             if not told.done():
@@ -189,6 +195,8 @@ class Cell:
             seen.peak_mib = self._group.peak_mib()
             await self._gather_files(seen)
         finally:
+            if live is not None:
+                live.close()
             for task in (told, flooded):
                 task.cancel()
             await asyncio.gather(told, flooded, return_exceptions=True)

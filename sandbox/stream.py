@@ -1,12 +1,18 @@
-"""Reads one output stream of a cell and keeps its first and last bytes."""
+"""Reads one output stream of a cell, keeps its first and last bytes, tells what just came."""
 
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import os
+from collections.abc import Callable
+
+from sandbox.runner import Progress, Watch
 
 _CHUNK = 1 << 16
+_TELL_EVERY_S = 0.25
+_TOLD_AT_MOST = 4000
 
 
 class Stream:
@@ -19,11 +25,17 @@ class Stream:
         self._total = 0
         self._fd = -1
         self._flood: asyncio.Event | None = None
+        self._hear: Callable[[bytes], None] | None = None
         self._ended = asyncio.Event()
 
-    def attach(self, fd: int, flood: asyncio.Event) -> None:
-        """Read `fd` from now on and own it; set `flood` when more than `most` bytes came."""
-        self._fd, self._flood = fd, flood
+    def attach(
+        self, fd: int, flood: asyncio.Event, hear: Callable[[bytes], None] | None = None
+    ) -> None:
+        """Read `fd` from now on and own it; set `flood` when more than `most` bytes came.
+
+        `hear` is called with all that comes, also with what is not kept.
+        """
+        self._fd, self._flood, self._hear = fd, flood, hear
         os.set_blocking(fd, False)
         asyncio.get_running_loop().add_reader(fd, self._read)
 
@@ -43,6 +55,8 @@ class Stream:
         self._last = (self._last + data[room:])[-(self._most // 2) :]
         if self._total > self._most and self._flood is not None:
             self._flood.set()
+        if self._hear is not None:
+            self._hear(data)
 
     def _detach(self) -> None:
         if self._fd >= 0:
@@ -75,3 +89,46 @@ class Stream:
         lost = self._total - len(head) - len(tail)
         begin, end = head.decode("utf-8", "replace"), tail.decode("utf-8", "replace")
         return f"{begin}\n… {lost} bytes left out …\n{end}"
+
+
+class Live:
+    """Tells a watcher the end of what a snippet prints, while it prints.
+
+    At most every quarter of a second, only when something came, and no more than 4,000 characters.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        # Incremental, because a character may come in two parts.
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._text = ""
+        self._timer: asyncio.TimerHandle | None = None
+        self._told = ""
+        self._next = 0.0
+
+    def begin(self) -> None:
+        """Tell that the run has begun."""
+        self._tell()
+
+    def hear(self, data: bytes) -> None:
+        """Take what the snippet printed; it is told when the time has come."""
+        self._text = (self._text + self._decoder.decode(data))[-_TOLD_AT_MOST:]
+        if self._timer is None:
+            # Never told from here: a watcher that fails must not stop the reading.
+            self._timer = asyncio.get_running_loop().call_at(self._next, self._tell_change)
+
+    def close(self) -> None:
+        """Tell nothing any more: the result has it all."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tell_change(self) -> None:
+        self._timer = None
+        if self._text != self._told:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told = self._text
+        self._next = asyncio.get_running_loop().time() + _TELL_EVERY_S
+        self._watch(Progress(0, running=True, stdout=self._text))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
+from sandbox import metrics
 from sandbox.protocol import Device
 from sandbox.runner import Progress, Runner, SandboxError, Watch
 
@@ -127,6 +130,8 @@ class WaitingRoom:
         self._runner = runner
         self._most, self._per_user, self._most_of_user = waiting, per_user, waiting_per_user
         self._lines = {device: _Line(at_once) for device in Device}
+        for device in Device:
+            metrics.WAITING.labels(device).set_function(partial(self.waiting, device))
 
     @asynccontextmanager
     async def turn(
@@ -138,7 +143,13 @@ class WaitingRoom:
         of the line. Raises TooManyRuns.
         """
         line = self._lines[device]
-        await self._wait(line, asker, watch)
+        begun = time.monotonic()
+        try:
+            await self._wait(line, asker, watch)
+        except TooManyRuns as refusal:
+            metrics.REFUSED.labels(device, refusal.reason).inc()
+            raise
+        metrics.WAIT_SECONDS.labels(device).observe(time.monotonic() - begun)
         try:
             if watch is not None:
                 watch(Progress(0, running=True))

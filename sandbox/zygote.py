@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import NoReturn
 
-from sandbox import cell, guest, kernel, seccomp, wire
+from sandbox import cell, guest, kernel, pages, seccomp, wire
 from sandbox.protocol import Tier
 
 _ENVIRONMENT = {
@@ -96,6 +96,7 @@ def warm_up() -> str:
     # Out of sight of the collector: a collection in a child would copy every page.
     gc.collect()
     gc.freeze()
+    pages.enlarge()
     tempfile.tempdir = None
     return str(torch.__version__)
 
