@@ -20,8 +20,9 @@ from bot.render_run import error_text, example_ran, ran
 from bot.reply import Attached, Reply
 from bot.store import Answered, Store
 from bot.tutor import Answer, RunReport, Tutor
+from bot.underway import Underway
 from bot.views import PictureButton, answer_view, choice_view, delete_view
-from knowledge.language import Language
+from knowledge.language import Language, detect_language
 from sandbox.protocol import Device
 from sandbox.waiting import Asker
 
@@ -47,6 +48,7 @@ class Desk:
         self.tutor = tutor
         self.store = store
         self.intake = intake
+        self.underway = Underway()
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     def lock(self, post_id: int) -> asyncio.Lock:
@@ -92,12 +94,23 @@ class Desk:
             )
 
     async def run(
-        self, asked: Asked, code: str, device: Device = Device.CPU, *, check: bool = False
+        self,
+        asked: Asked,
+        code: str,
+        device: Device = Device.CPU,
+        *,
+        check: bool = False,
+        post_id: int | None = None,
     ) -> None:
-        """Run code and show how it ended, with the explanation of a failure."""
-        report = await self.tutor.run(
-            code, device, _wanted(asked), check=check, asker=_asker(asked)
-        )
+        """Run code and show how it ended, with the explanation of a failure.
+
+        `post_id` is the message that the code stands in; deleting it ends the run.
+        """
+        spoken = _wanted(asked) or detect_language(code)
+        async with self.underway.run(asked, spoken, post_id) as run:
+            report = await self.tutor.run(
+                code, device, spoken, check=check, asker=_asker(asked), watch=run.watch
+            )
         answer, scene = report.answer, report.result.scene
         drawable = scene is not None and bool(scene.layers)
         if answer is None or answer.explanation is None:
@@ -114,7 +127,10 @@ class Desk:
     async def repair(self, asked: Asked, language: Language) -> None:
         """Look for a change under which the post's code runs. Answers the interaction."""
         text, spoken = await self._open(asked, language)
-        confirmation = await self.tutor.confirm(text, None, spoken, asker=_asker(asked))
+        async with self.underway.run(asked, spoken, await self._post_behind(asked)) as run:
+            confirmation = await self.tutor.confirm(
+                text, None, spoken, asker=_asker(asked), watch=run.watch
+            )
         scene = confirmation.before.scene if confirmation.before else None
         drawable = scene is not None and bool(scene.layers)
         view = delete_view(asked.user.id, spoken, drawable=drawable)
@@ -127,7 +143,8 @@ class Desk:
         Raises InputError when nothing fails there any more.
         """
         text, spoken = await self._open(asked, language)
-        result = await self.tutor.reproduce(text, spoken, asker=_asker(asked))
+        async with self.underway.run(asked, spoken, await self._post_behind(asked)) as run:
+            result = await self.tutor.reproduce(text, spoken, asker=_asker(asked), watch=run.watch)
         scene = result.scene if result else None
         if scene is None or not scene.layers:
             raise InputError("no_layers", "The code does not fail inside a model.")
@@ -167,7 +184,8 @@ class Desk:
         is_asker = await self._is_asker(asked)
         await asked.response.defer(thinking=True, ephemeral=not is_asker)
         spoken = language if is_asker else language_of(asked.locale.value)
-        example = await self.tutor.example(slug, spoken, asker=_asker(asked))
+        async with self.underway.run(asked, spoken) as run:
+            example = await self.tutor.example(slug, spoken, asker=_asker(asked), watch=run.watch)
         await _deliver(asked, example_ran(example), delete_view(asked.user.id, spoken))
 
     async def ask_for_fix(self, asked: Asked, language: Language) -> None:
@@ -185,9 +203,10 @@ class Desk:
             code = await self.receive(sent, text, file, ephemeral=not is_asker)
             post = await self._text_behind(sent, answer)
             spoken = language if is_asker else own
-            confirmation = await self.tutor.confirm(
-                post, await only_code(code), spoken, asker=_asker(sent)
-            )
+            async with self.underway.run(sent, spoken) as run:
+                confirmation = await self.tutor.confirm(
+                    post, await only_code(code), spoken, asker=_asker(sent), watch=run.watch
+                )
             await _deliver(sent, confirmed(confirmation), delete_view(sent.user.id, spoken))
 
         await asked.response.send_modal(Form(Purpose.CONFIRM, own, submitted, prefill))
@@ -259,6 +278,19 @@ class Desk:
         await asked.response.defer()
         await asked.delete_original_response()
         await self.store.forget(_message_of(asked).id)
+
+    async def stop(self, asked: Asked, asker_id: int) -> None:
+        """End what a message of the bot shows under way. Answers the interaction."""
+        if asked.user.id != asker_id and not asked.permissions.manage_messages:
+            raise InputError("not_yours", "Only the asker can stop this.")
+        if not self.underway.stop(_message_of(asked).id):
+            raise InputError("run_over", "This run is over already.")
+        await asked.response.defer()
+
+    async def _post_behind(self, asked: Asked) -> int | None:
+        """The post that the pressed button's message answers."""
+        answered = await self.store.by_answer(_message_of(asked).id)
+        return answered.post_id if answered else None
 
     async def _is_asker(self, asked: Asked) -> bool:
         answered = await self.store.by_answer(_message_of(asked).id)

@@ -77,6 +77,13 @@ def delete_view(asker_id: int, language: Language, *, drawable: bool = False) ->
     return view
 
 
+def stop_view(asker_id: int, language: Language) -> View:
+    """The button that ends what is under way."""
+    view = View(timeout=None)
+    view.add_item(StopButton(asker_id, language))
+    return view
+
+
 async def _guarded(
     interaction: discord.Interaction[TutorBot], action: Callable[[], Awaitable[None]]
 ) -> None:
@@ -211,17 +218,19 @@ class ShowButton(DynamicItem[Button[View]], template=rf"tutor:show:(?P<answer>\d
         await _guarded(interaction, lambda: desk.show(interaction, self.slug, self.answer_id))
 
 
-class DeleteButton(
-    DynamicItem[Button[View]], template=r"tutor:delete:(?P<asker>\d{1,20}):(?P<language>en|ja|zh)"
+class _AskerButton(
+    DynamicItem[Button[View]], template=r"tutor:nobody:(?P<asker>\d{1,20}):(?P<language>en|ja|zh)"
 ):
-    """Takes the message away, for the asker and for those who may manage messages."""
+    """A button for the asker, and for those who may manage messages."""
+
+    name: ClassVar[str]
 
     def __init__(self, asker_id: int, language: Language) -> None:
         self.asker_id = asker_id
         super().__init__(
             Button(
-                label=say(language, "button.delete"),
-                custom_id=f"tutor:delete:{asker_id}:{language}",
+                label=say(language, f"button.{self.name}"),
+                custom_id=f"tutor:{self.name}:{asker_id}:{language}",
             )
         )
 
@@ -234,8 +243,33 @@ class DeleteButton(
 
     async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
         """Called by discord.py when somebody presses the button."""
-        desk = interaction.client.desk
-        await _guarded(interaction, lambda: desk.delete(interaction, self.asker_id))
+        await _guarded(interaction, lambda: self.act(interaction))
+
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """What the button does."""
+        raise NotImplementedError
+
+
+class DeleteButton(
+    _AskerButton, template=r"tutor:delete:(?P<asker>\d{1,20}):(?P<language>en|ja|zh)"
+):
+    """Takes the message away."""
+
+    name = "delete"
+
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """Take it away."""
+        await interaction.client.desk.delete(interaction, self.asker_id)
+
+
+class StopButton(_AskerButton, template=r"tutor:stop:(?P<asker>\d{1,20}):(?P<language>en|ja|zh)"):
+    """Ends what is under way."""
+
+    name = "stop"
+
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """End it."""
+        await interaction.client.desk.stop(interaction, self.asker_id)
 
 
 BUTTONS = (
@@ -245,6 +279,7 @@ BUTTONS = (
     PictureButton,
     OthersButton,
     ShowButton,
+    StopButton,
     DeleteButton,
 )
 """Every kind of button, to be registered at start."""

@@ -70,12 +70,14 @@ class PostsCog(commands.Cog):
     @commands.Cog.listener()
     async def on_raw_message_delete(self, event: discord.RawMessageDeleteEvent) -> None:
         """Called by discord.py when a message is deleted, seen before or not."""
+        self._desk.underway.stop(event.message_id)
         await self._withdraw_all(event.message_id)
 
     @commands.Cog.listener()
     async def on_raw_bulk_message_delete(self, event: discord.RawBulkMessageDeleteEvent) -> None:
         """Called by discord.py when many messages are deleted at once."""
         for message_id in event.message_ids:
+            self._desk.underway.stop(message_id)
             await self._withdraw_all(message_id)
 
     def _is_addressed(self, message: discord.Message) -> bool:

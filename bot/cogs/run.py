@@ -83,4 +83,4 @@ class RunCog(commands.Cog):
         code = await code_of(await self._desk.intake.text(message))
         if code is None:
             raise InputError("no_code", "The message holds no Python code.")
-        await self._desk.run(interaction, code)
+        await self._desk.run(interaction, code, post_id=message.id)

@@ -39,7 +39,7 @@ FAMILIES = {
         f"{verdict.name.lower()}.{part}" for verdict in Verdict for part in ("title", "body")
     ],
     "check.": [check.name.lower() for check in Check],
-    "button.": ["confirm", "repair", "picture", "others"],
+    "button.": ["confirm", "repair", "picture", "others", "delete", "stop"],
     "grade.": [grade.value for grade in Grade],
     "repair.": [name.replace("-", "_") for name in REGISTER],
     "trouble.too_many.": [reason.value for reason in Reason],

@@ -37,6 +37,7 @@ from bot.views import (
     PictureButton,
     RepairButton,
     ShowButton,
+    StopButton,
 )
 from knowledge.entry import load_entries
 from knowledge.language import Language
@@ -66,6 +67,7 @@ def test_the_state_of_every_button_fits_and_belongs_to_one_kind_only(
         RepairButton(language),
         ShowButton(slug, snowflake, title),
         DeleteButton(snowflake, language),
+        StopButton(snowflake, language),
     ]
     assert {type(button) for button in buttons} == set(BUTTONS)
     for button in buttons:
