@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from sandbox import guest, kernel, landlock, seccomp, view, wire
+from sandbox import folder, guest, kernel, landlock, seccomp, view, wire
 from sandbox.protocol import Limits, Tier
 
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
@@ -79,14 +79,18 @@ def _guard(arm: wire.Arm, fds: Fds, mapped: int | None, control: socket.socket) 
         _become_nobody()
         kernel.unshare(kernel.CLONE_NEWCGROUP)
         socket.sethostname("cell")
+    # Of the cell's own, which comes over it read-only, nothing can be written.
+    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    if arm.tier is Tier.STRONG:
         _mounts(arm)
+        _hide_mounts()
     kernel.die_with_parent()
     report = mmap.mmap(-1, wire.MAX_REPORT)
     ready_r, ready_w = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _snippet_process(arm, fds, report, ready_w)
-    for fd in (fds.job, fds.stdout, fds.stderr, ready_w, *fds.cgroups):
+        _snippet_process(arm, fds, report, ready_w, proc)
+    for fd in (fds.job, fds.stdout, fds.stderr, ready_w, proc, *fds.cgroups):
         os.close(fd)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     watched = select.poll()
@@ -98,7 +102,6 @@ def _guard(arm: wire.Arm, fds: Fds, mapped: int | None, control: socket.socket) 
     handed = [os.pidfd_open(os.getpid())]
     if arm.tier is Tier.STRONG:
         handed.append(os.open(arm.scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-        kernel.restrict_mount("/proc", kernel.ATTR_RDONLY, recursive=False)
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
         kernel.drop_capabilities()
     before = _Use(pid)
@@ -111,6 +114,7 @@ def _guard(arm: wire.Arm, fds: Fds, mapped: int | None, control: socket.socket) 
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(ended, signal.SIGKILL)
     _, status, usage = os.wait4(pid, 0)
+    _end_others()
     ending = wire.Ending(
         wait_status=status,
         cpu_s=max(0.0, usage.ru_utime + usage.ru_stime - before.cpu_s),
@@ -120,6 +124,22 @@ def _guard(arm: wire.Arm, fds: Fds, mapped: int | None, control: socket.socket) 
     (length,) = _NOTE.unpack_from(report)
     wire.send(control, ending)
     wire.send(control, report[_NOTE.size : _NOTE.size + min(length, len(report) - _NOTE.size)])
+
+
+def _end_others() -> None:
+    """End whatever the snippet left running, so that nothing of it lives when its end is told.
+
+    This process's own end would do that too; but that takes longer than the run of a small snippet.
+    """
+    if os.getpid() != 1:
+        # No namespace parts the cell's processes from others (floor tier); it has one only.
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+    # Whoever loses its parent becomes a child of this process: without a child, none is left.
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
 
 
 class _Use:
@@ -152,7 +172,10 @@ def _wait(
             return ""
         if arm.watch_memory and _memory(arm, pid, before) > arm.limits.memory_mib * _MIB:
             return "memory"
-        if arm.tier is Tier.FLOOR and _too_many_files(arm):
+        if arm.tier is Tier.FLOOR and folder.is_fuller(
+            (arm.scratch, arm.temporary), _FILES_AT_MOST, arm.limits.scratch_mib * _MIB
+        ):
+            # No tmpfs bounds it.
             return "disk"
 
 
@@ -163,20 +186,6 @@ def _memory(arm: wire.Arm, pid: int, before: _Use) -> int:
     else:
         pids = [int(name) for name in os.listdir("/proc") if name.isdecimal() and name != "1"]  # noqa: PTH208
     return sum(max(0, _resident(each) - before.resident) for each in pids)
-
-
-def _too_many_files(arm: wire.Arm) -> bool:
-    """True when the scratch folder, where no tmpfs bounds it, holds more than its limit."""
-    used = count = 0
-    for top in (arm.scratch, arm.temporary):
-        for folder, folders, names in os.walk(top):
-            for name in (*folders, *names):
-                count += 1
-                with contextlib.suppress(OSError):
-                    used += os.lstat(f"{folder}/{name}").st_blocks * 512
-                if count > _FILES_AT_MOST or used > arm.limits.scratch_mib * _MIB:
-                    return True
-    return False
 
 
 def _close_all_but(kept: set[int]) -> None:
@@ -204,12 +213,26 @@ def _mounts(arm: wire.Arm) -> None:
     room = f"mode=755,size={arm.limits.scratch_mib}m,nr_inodes={_FILES_AT_MOST}"
     for place in (arm.temporary, "/dev/shm", arm.scratch):  # noqa: S108 - the cell's own
         kernel.mount("cell", place, "tmpfs", flags, room)
-    kernel.mount("proc", "/proc", "proc", flags, "subset=pid")
+    kernel.mount("proc", "/proc", "proc", flags | kernel.MS_RDONLY, "subset=pid")
 
 
-def _snippet_process(arm: wire.Arm, fds: Fds, report: mmap.mmap, ready: int) -> NoReturn:
+def _hide_mounts() -> None:
+    """Keep the mounts and leave their namespace: /proc/PID/mountinfo, which tells where the host
+    keeps what is shown here, lists only mounts of one's namespace that are in sight of one's root.
+    """
+    # Without a process in it, the namespace lives as long as this descriptor: to the guard's end.
+    os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    kernel.unshare(kernel.CLONE_NEWNS)
+    os.fchdir(root)
+    os.chroot(".")
+    os.close(root)
+
+
+def _snippet_process(arm: wire.Arm, fds: Fds, report: mmap.mmap, ready: int, proc: int) -> NoReturn:
     """Be the process of the snippet: go behind the walls, wait for the job, do it."""
     try:
+        _be_killed_first(proc)
         job = _arrange(fds, ready)
         ready = job + 1
         _walls(arm)
@@ -256,7 +279,6 @@ def _walls(arm: wire.Arm) -> None:
     limits = arm.limits
     os.setsid()
     kernel.die_with_parent()
-    _write_if_allowed("/proc/self/oom_score_adj", "1000")
     os.chdir(arm.scratch)
     os.umask(0o022)
     guest.prepare(limits, processes=arm.tier is Tier.STRONG)
@@ -292,9 +314,12 @@ def _walls(arm: wire.Arm) -> None:
     kernel.install_filter(seccomp.assemble(arm.tier))
 
 
-def _write_if_allowed(path: str, text: str) -> None:
+def _be_killed_first(proc: int) -> None:
+    """Let the kernel, when memory runs out, kill this process before any other."""
     with contextlib.suppress(OSError):
-        Path(path).write_text(text, "ascii")
+        score = os.open("self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc)
+        with os.fdopen(score, "w", encoding="ascii") as file:
+            file.write("1000")
 
 
 def _read_job(fd: int) -> wire.Job:

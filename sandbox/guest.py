@@ -37,6 +37,7 @@ _FOLDER = os.path.dirname(__file__) + "/"  # noqa: PTH120 - as frames tell it
 _SCENE_S = 0.3
 _FINDINGS_S = 1.0
 _SHOWN_VALUE = 20_000
+_SHOWN_TYPE = 500
 _SHOWN_MESSAGE = 20_000
 _SHOWN_TRACEBACK = 60_000
 _FIGURES_AT_MOST = 8
@@ -210,9 +211,9 @@ def _describe(problem: BaseException) -> ExceptionReport:
     kind = type(problem)
     module = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
     return ExceptionReport(
-        type=_clean(_cut(module + kind.__qualname__, 500)),
-        message=_clean(_cut(message, _SHOWN_MESSAGE)),
-        traceback=_clean(_cut("".join(told.format()), _SHOWN_TRACEBACK)),
+        type=_bounded(module + kind.__qualname__, _SHOWN_TYPE),
+        message=_bounded(message, _SHOWN_MESSAGE),
+        traceback=_bounded("".join(told.format()), _SHOWN_TRACEBACK),
         line=line,
     )
 
@@ -251,8 +252,9 @@ def _cut(text: str, most: int) -> str:
     return f"{text[: most // 2]}\n… {left_out} characters left out …\n{text[-most // 2 :]}"
 
 
-def _clean(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+def _bounded(text: str, most: int) -> str:
+    """`text` cut as `_cut` does, with half characters written out."""
+    return _cut(_cut(text, most).encode("utf-8", "backslashreplace").decode(), most)
 
 
 # --- Making a fork a fresh interpreter ------------------------------------------------------------

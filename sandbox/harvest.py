@@ -12,10 +12,9 @@ import os
 import stat
 from dataclasses import dataclass, field
 
-from sandbox.protocol import OutputFile
+from sandbox.protocol import Limits, OutputFile
 
-_FILES_AT_MOST = 16
-_BYTES_AT_MOST = 8 * 1024 * 1024
+_MIB = 1024 * 1024
 _ENTRIES_AT_MOST = 512
 _DEPTH_AT_MOST = 4
 _SKIPPED_AT_MOST = 64
@@ -30,6 +29,7 @@ _KINDS = {
 
 @dataclass
 class _Basket:
+    limits: Limits
     files: list[OutputFile] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     entries: int = 0
@@ -40,9 +40,9 @@ class _Basket:
             self.skipped.append(f"{name}: {why}")
 
 
-def harvest(folder: int) -> tuple[tuple[OutputFile, ...], tuple[str, ...]]:
+def harvest(folder: int, limits: Limits) -> tuple[tuple[OutputFile, ...], tuple[str, ...]]:
     """The files below the directory descriptor `folder`, and what was skipped, with the reasons."""
-    basket = _Basket()
+    basket = _Basket(limits)
     _folder(folder, "", 1, basket)
     return tuple(basket.files), tuple(basket.skipped)
 
@@ -85,9 +85,9 @@ def _entry(folder: int, name: str, shown: str, depth: int, basket: _Basket) -> N
             basket.skip(shown, "not an ordinary file")
         elif seen.st_nlink != 1:
             basket.skip(shown, "a file with several names")
-        elif len(basket.files) >= _FILES_AT_MOST:
-            basket.skip(shown, f"more than {_FILES_AT_MOST} files")
-        elif basket.size + seen.st_size > _BYTES_AT_MOST:
+        elif len(basket.files) >= basket.limits.files:
+            basket.skip(shown, f"more than {basket.limits.files} files")
+        elif basket.size + seen.st_size > basket.limits.files_mib * _MIB:
             basket.skip(shown, f"{seen.st_size} bytes are too many")
         else:
             content = _read(opened, seen.st_size)

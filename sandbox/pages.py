@@ -1,8 +1,8 @@
 """Moves a process's memory onto large pages, so that its forks are cheap.
 
 A fork copies a table entry for each page that the parent ever wrote, and the end of the child takes
-each back: with torch imported that is 60,000 entries, about nine tenths of what a cell costs. On
-pages of 2 MiB it is a few hundred. What a child writes is still copied by 4 KiB.
+each back: 60,000 entries with torch imported, and most of what a cell costs. On pages of 2 MiB a
+quarter of them is left. What a child writes is still copied by 4 KiB.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from sandbox import wire
+from sandbox.folder import Folder
 from sandbox.protocol import Tier
 
 _START_S = 120.0
@@ -54,7 +55,9 @@ def _paths() -> _Paths:
 class Parent:
     """One running zygote."""
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: wire.Channel) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], channel: wire.Channel, folder: Folder | None
+    ) -> None:
         self.made = 0
         """Cells ordered so far."""
         self.live = 0
@@ -62,6 +65,7 @@ class Parent:
         self.retired = False
         self._process = process
         self._channel = channel
+        self._folder = folder
         self._words = bytearray()
         self._sending = asyncio.Lock()
         if process.stderr is not None:
@@ -74,9 +78,16 @@ class Parent:
 
         Raises ParentError with the reason in words.
         """
+        try:
+            # What libraries write while they load; the strong tier's view has its own /tmp.
+            folder = None if tier is Tier.STRONG else Folder()
+        except OSError as problem:
+            raise ParentError(str(problem)) from problem
         ours, theirs = socket.socketpair()
         paths = _paths()
         setting = {"socket": theirs.fileno(), "tutor": paths.root}
+        if folder is not None:
+            setting["temporary"] = folder.temporary
         command = [paths.interpreter, "-s", "-P", "-B", "-m", "sandbox.zygote"]
         environment = {
             "PYTHONPATH": ":".join([paths.root, *paths.packages]),
@@ -106,7 +117,7 @@ class Parent:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        parent = cls(process, wire.Channel(ours))
+        parent = cls(process, wire.Channel(ours), folder)
         try:
             await parent._ready()
         except BaseException:
@@ -170,6 +181,9 @@ class Parent:
         if self._process.stderr is not None and not self._process.stderr.closed:
             asyncio.get_running_loop().remove_reader(self._process.stderr.fileno())
             self._process.stderr.close()
+        if self._folder is not None:
+            self._folder.remove()
+            self._folder = None
 
     async def _ended(self, seconds: float) -> None:
         if self._process.poll() is not None:

@@ -10,15 +10,18 @@ import sys
 from collections import deque
 from types import TracebackType
 
-from sandbox import cgroup, kernel, landlock, metrics, probe
+from sandbox import cgroup, folder, kernel, landlock, metrics, probe
+from sandbox.fitness import unfit
+from sandbox.gpu import find_gpu
 from sandbox.parent import Parent, ParentError
-from sandbox.protocol import Device, ExceptionReport, Limits, Result, Snippet, Status, Tier
-from sandbox.run import Cell, CellError, Seen, judge
+from sandbox.protocol import Device, Limits, Result, Snippet, Status, Tier
+from sandbox.run import Cell, CellError, Seen
 from sandbox.runner import DeviceUnavailable, SandboxError, Watch
+from sandbox.verdict import judge
 
 _SLOTS = 4095
 _BEFORE_SECOND_TRY_S = 0.1
-_GPU_CHECK_S = 120.0
+_SHORT_RUN_S = 0.05
 _CLOSE_S = 15.0
 _REMEDY = (
     "Run as root, or allow unprivileged user namespaces (sysctl "
@@ -33,9 +36,9 @@ class Pool:
     """Runs snippets in single-use cells. Use as an asynchronous context manager.
 
     `size` cells wait armed; `concurrency` run at once, the others queue in order of arrival.
-    After `recycle` cells the zygote is replaced by a fresh one. `maximum_tier` keeps a stronger
-    tier from being tried, for hosts where that is known to hang or to be unwanted. Without
-    `scenes` nothing is told of what a failing line saw: to measure what that costs.
+    After `recycle` cells the zygote is replaced by a fresh one, without a gap. `maximum_tier` keeps
+    a stronger tier from being tried, for hosts where that is known to hang or to be unwanted.
+    Without `scenes` nothing is told of what a failing line saw: to measure what that costs.
     """
 
     def __init__(
@@ -63,11 +66,14 @@ class Pool:
         self._idle = asyncio.Event()
         self._idle.set()
         self._parent: Parent | None = None
+        self._parents: set[Parent] = set()
         self._replacing = asyncio.Lock()
+        self._succession: asyncio.Task[None] | None = None
         self._cgroups = cgroup.Cgroups({}, cgroup.VERSION_2)
         self._refilling: asyncio.Task[None] | None = None
+        self._discarding: set[asyncio.Task[None]] = set()
         self._closing = False
-        self._gpu: bool | None = None
+        self._gpu: asyncio.Future[str | None] | None = None
 
     async def __aenter__(self) -> Pool:
         await self.start()
@@ -120,8 +126,9 @@ class Pool:
         if abi < least:
             raise CellError(f"Landlock of version {least} is needed, the kernel has {abi}")
         self.tier = tier
+        folder.sweep()
         self._cgroups = cgroup.find()
-        self._parent = await Parent.start(tier)
+        self._parent = await self._new_parent()
         with probe.attempts() as snippet:
             faults = probe.faults(await self._attempt(snippet, self._limits))
         if faults:
@@ -137,19 +144,21 @@ class Pool:
         await self._shut()
 
     async def _shut(self) -> None:
-        if self._refilling is not None:
-            self._refilling.cancel()
-            await asyncio.gather(self._refilling, return_exceptions=True)
-            self._refilling = None
+        for task in (self._refilling, self._succession):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self._refilling = self._succession = None
         await self._disarm()
         for cell in tuple(self._live):
             cell.kill()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
                 await self._idle.wait()
-        if self._parent is not None:
-            await self._parent.stop()
-            self._parent = None
+        for parent in tuple(self._parents):
+            await parent.stop()
+        self._parents.clear()
+        self._parent = None
         await asyncio.to_thread(self._cgroups.close)
 
     # --- Running ----------------------------------------------------------------------------------
@@ -168,7 +177,7 @@ class Pool:
             raise SandboxError("The sandbox is not started. Start the pool first.")
         if snippet.device is Device.CUDA:
             await self._refuse_cuda()
-        if (refused := _unfit(snippet, limits, self.tier)) is not None:
+        if (refused := unfit(snippet, limits, self.tier)) is not None:
             return refused
         async with self._turns:
             return await self._attempt(snippet, limits, watch)
@@ -186,9 +195,14 @@ class Pool:
             if seen.lost:
                 # What ended this cell has most likely ended those that wait beside it.
                 await self._disarm()
+        except BaseException:
+            # Nobody waits for a result; but nothing of the run is left when this comes back.
+            await asyncio.shield(self._discard(cell))
+            raise
         finally:
-            await self._discard(cell)
             self._refill()
+        # All its processes are gone already: what is left of it need not keep the result waiting.
+        self._discard(cell)
         return judge(seen, self.tier, limits)
 
     async def _take(self, limits: Limits) -> Cell:
@@ -200,9 +214,9 @@ class Pool:
             while self._armed:
                 cell = self._armed.popleft()
                 if cell.ready:
-                    self._refill()
+                    self._refill_soon()
                     return cell
-                await self._discard(cell)
+                self._discard(cell)
         return await self._make(limits)
 
     async def _make(self, limits: Limits) -> Cell:
@@ -222,35 +236,76 @@ class Pool:
         return cell
 
     async def _current_parent(self) -> Parent:
-        """The zygote, replaced when it died or has forked enough."""
+        """The zygote; one that died is replaced first, one that forked enough in the meantime."""
+        parent = self._parent
+        if parent is None or self._closing:
+            raise ParentError("the pool is closed")
+        if not parent.alive:
+            return await self._replace(parent)
+        if parent.made >= self._recycle and self._succession is None:
+            self._succession = asyncio.create_task(self._succeed(parent))
+        return parent
+
+    async def _succeed(self, parent: Parent) -> None:
+        """Warm up a successor, while `parent` goes on making cells."""
+        try:
+            with contextlib.suppress(ParentError):
+                await self._replace(parent)
+        finally:
+            self._succession = None
+
+    async def _replace(self, parent: Parent) -> Parent:
+        """The zygote after `parent`. Raises ParentError."""
         async with self._replacing:
-            parent = self._parent
-            if parent is None or self._closing:
-                raise ParentError("the pool is closed")
-            if parent.alive and parent.made < self._recycle:
-                return parent
-            fresh = await Parent.start(self.tier)
-            self._parent = fresh
-            parent.retired = True
-            if not parent.alive or parent.live == 0:
-                await parent.stop()
-            return fresh
+            if self._parent is parent:
+                self._parent = await self._new_parent()
+                parent.retired = True
+                if not parent.alive or parent.live == 0:
+                    await parent.stop()
+        if self._parent is None:
+            raise ParentError("the pool is closed")
+        return self._parent
+
+    async def _new_parent(self) -> Parent:
+        fresh = await Parent.start(self.tier)
+        if self._closing:
+            await fresh.stop()
+            raise ParentError("the pool is closed")
+        self._parents = {parent for parent in self._parents if parent.alive} | {fresh}
+        return fresh
 
     async def _disarm(self) -> None:
-        while self._armed:
-            await self._discard(self._armed.pop())
+        cells = tuple(self._armed)
+        self._armed.clear()
+        await asyncio.gather(*map(self._discard, cells))
 
-    async def _discard(self, cell: Cell) -> None:
-        await cell.close()
-        self._live.discard(cell)
-        if not self._live:
-            self._idle.set()
+    def _discard(self, cell: Cell) -> asyncio.Task[None]:
+        """End a cell in the background, and leave nothing of it."""
+        discarding = asyncio.create_task(self._end(cell))
+        self._discarding.add(discarding)
+        discarding.add_done_callback(self._discarding.discard)
+        return discarding
+
+    async def _end(self, cell: Cell) -> None:
+        try:
+            await cell.close()
+        finally:
+            self._live.discard(cell)
+            if not self._live:
+                self._idle.set()
 
     def _refill(self) -> None:
         """Arm cells in the background until `size` wait."""
         busy = self._refilling is not None and not self._refilling.done()
         if not busy and not self._closing and len(self._armed) < self._size:
             self._refilling = asyncio.create_task(self._arm())
+
+    def _refill_soon(self) -> None:
+        """Refill when a short run is over, which need not share the processors with that."""
+        if self._armed:
+            asyncio.get_running_loop().call_later(_SHORT_RUN_S, self._refill)
+        else:
+            self._refill()
 
     async def _arm(self) -> None:
         while len(self._armed) < self._size:
@@ -265,8 +320,8 @@ class Pool:
     async def _refuse_cuda(self) -> None:
         """Raises DeviceUnavailable: a forked cell cannot own a CUDA context."""
         if self._gpu is None:
-            self._gpu = await _sees_gpu()
-        if self._gpu:
+            self._gpu = asyncio.ensure_future(find_gpu())
+        if await asyncio.shield(self._gpu):
             raise DeviceUnavailable(
                 Device.CUDA,
                 "The sandbox runs snippets on the CPU only, also on this host with a CUDA GPU; "
@@ -277,55 +332,6 @@ class Pool:
         )
 
 
-async def _sees_gpu() -> bool:
-    """Ask torch in a process of its own: asking would spoil a process that forks."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-c",
-        "import sys, torch; sys.exit(0 if torch.cuda.is_available() else 1)",
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        return await asyncio.wait_for(process.wait(), _GPU_CHECK_S) == 0
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        return False
-
-
 def _walls(limits: Limits) -> tuple[int, ...]:
     """The limits that are built into a cell when it is armed; the others are the pool's."""
     return limits.memory_mib, limits.scratch_mib, limits.processes, limits.threads
-
-
-def _unfit(snippet: Snippet, limits: Limits, tier: Tier) -> Result | None:
-    """The result for code that is no text to run: too long, or with impossible characters."""
-    code = snippet.code
-    try:
-        size = len(code.encode("utf-8"))
-    except UnicodeEncodeError as problem:
-        line = code.count("\n", 0, problem.start) + 1
-        return _syntax_error("a half of a surrogate pair, which is no character", line, tier)
-    if size > limits.code_bytes:
-        sentence = (
-            f"The snippet has {size} bytes, more than the {limits.code_bytes} that are taken. "
-            "Cut it down to the part that shows the error."
-        )
-        report = ExceptionReport(type="SnippetTooLong", message=sentence, traceback=sentence)
-        return Result(status=Status.ERROR, exception=report, tier=tier, detail=sentence)
-    if "\0" in code:
-        return _syntax_error("a NUL character", code.count("\n", 0, code.index("\0")) + 1, tier)
-    return None
-
-
-def _syntax_error(what: str, line: int, tier: Tier) -> Result:
-    sentence = (
-        f"Line {line} of the snippet holds {what}. Copy the code again as plain text, "
-        "or save the file as UTF-8."
-    )
-    shown = f'  File "<snippet>", line {line}\nSyntaxError: {sentence}\n'
-    report = ExceptionReport(type="SyntaxError", message=sentence, traceback=shown, line=line)
-    return Result(status=Status.ERROR, exception=report, tier=tier, detail=sentence)

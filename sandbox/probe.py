@@ -14,7 +14,7 @@ from pathlib import Path
 from sandbox.protocol import Result, Snippet, Status
 
 _ATTEMPTS = """
-import ctypes, json, os, socket
+import ctypes, json, os, resource, socket, time
 target = json.loads({target!r})
 libc = ctypes.CDLL(None, use_errno=True)
 def syscall(value):
@@ -39,15 +39,27 @@ attempts = {{
         lambda: connect(socket.AF_INET, ("127.0.0.1", target["port"])),
     "connect to a local socket of the host":
         lambda: connect(socket.AF_UNIX, "\\0" + target["abstract"]),
+    "make a packet socket": lambda: connect(socket.AF_PACKET, ("lo", 0)),
     "read a file of the host": lambda: open(target["file"]).read(),
+    "change the mode of a file of the host": lambda: os.chmod(target["file"], 0o600),
+    "keep a file of the host by a link": lambda: os.link(target["file"], "kept"),
     "list the host's root": lambda: open("/etc/shadow").read(),
     "signal the process that ordered it": lambda: os.kill(target["pid"], 0),
     "look at the memory of the process that ordered it":
         lambda: open(f"/proc/{{target['pid']}}/maps").read(1),
     "look into its guard": lambda: open(f"/proc/{{os.getppid()}}/mem", "rb").read(1),
+    "change the limits of its guard":
+        lambda: resource.prlimit(os.getppid(), resource.RLIMIT_CPU, (9, 9)),
+    "take a handle of its guard": lambda: os.pidfd_open(os.getppid()),
     "trace another process": lambda: syscall(libc.ptrace(16, os.getppid(), 0, 0)),
     "mount": lambda: syscall(libc.mount(b"none", b"/tmp", b"tmpfs", 0, None)),
     "make namespaces": lambda: syscall(libc.unshare(0x10000000)),
+    "mount by the newer calls": lambda: syscall(libc.syscall(430, b"tmpfs", 0)),
+    "use io_uring": lambda: syscall(libc.syscall(425, 1, bytes(120))),
+    "become another user": lambda: os.setuid(0),
+    "set the clock": lambda: time.clock_settime(time.CLOCK_REALTIME, time.time()),
+    "take real-time priority":
+        lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)),
     "write beside the libraries":
         lambda: open(os.path.dirname(os.__file__) + "/probe", "w").close(),
     "start a program": start_a_program,

@@ -78,6 +78,10 @@ class Limits(Frozen):
     """Processes and threads together."""
     threads: Annotated[int, Field(ge=1)] = 2
     """Threads that torch uses for one operation."""
+    files: Annotated[int, Field(ge=0, le=64)] = 16
+    """How many of them are handed back."""
+    files_mib: Annotated[int, Field(ge=1, le=64)] = 8
+    """How large those are together, at most."""
     code_bytes: Annotated[int, Field(ge=1)] = 200_000
     """The longest snippet that is taken."""
 
@@ -227,6 +231,24 @@ class OutputFile(Frozen):
     content_base64: str
 
 
+class Wall(StrEnum):
+    """A wall or limit of the sandbox that a snippet's own error may come from."""
+
+    POLICY = "policy"
+    """Other programs, the network, and all that lies outside the working directory."""
+    DISK = "disk"
+    MEMORY = "memory"
+    PROCESSES = "processes"
+
+
+class Hint(Frozen):
+    """What an error most likely comes from, where its message is one that a wall causes."""
+
+    wall: Wall
+    most: int | None = None
+    """What the run may have: MiB of files or of memory, or processes and threads together."""
+
+
 class Result(Frozen):
     """Everything that is known about one finished run."""
 
@@ -252,5 +274,7 @@ class Result(Frozen):
     """The watched lines that were executed, as the guest told it; sorted."""
     findings: tuple[Finding, ...] = ()
     """What check mode found, as the guest told it."""
+    hint: Hint | None = None
+    """Of an error: which wall of the sandbox it most likely comes from."""
     detail: str = ""
     """For people: why the status is what it is, when the status alone does not say it."""

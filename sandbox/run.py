@@ -1,8 +1,4 @@
-"""The pool's side of one cell: order it, give it its one job, watch it, judge how it ended.
-
-Judged is by what this process sees itself: the exit status that the guard waited for, the clock,
-the control group. What the guest reports is shown, and decides nothing but the words.
-"""
+"""The pool's side of one cell: order it, give it its one job, watch it to its end."""
 
 from __future__ import annotations
 
@@ -11,10 +7,8 @@ import contextlib
 import math
 import os
 import select
-import shutil
 import signal
 import socket
-import tempfile
 import time
 from dataclasses import dataclass, field
 from enum import Enum
@@ -25,9 +19,10 @@ from pydantic import ValidationError
 from sandbox import view, wire
 from sandbox.cell import NAMESPACES
 from sandbox.cgroup import Cgroups, Group
+from sandbox.folder import Folder
 from sandbox.harvest import harvest
 from sandbox.parent import Parent, ParentError
-from sandbox.protocol import Limits, OutputFile, Result, Snippet, Status, Tier
+from sandbox.protocol import Limits, OutputFile, Snippet, Tier
 from sandbox.runner import Watch
 from sandbox.stream import Live, Stream
 
@@ -35,10 +30,6 @@ _ARM_S = 20.0
 _LAST_WORD_S = 1.0
 _DEATH_S = 10.0
 _DRAIN_S = 2.0
-_DENIED = (
-    "The sandbox denied this: a snippet starts no other programs, has no network, and changes "
-    "nothing outside its own working directory."
-)
 
 
 class CellError(Exception):
@@ -84,7 +75,7 @@ class Cell:
         self._group = group
         self._pidfd = -1
         self._scratch = -1
-        self._folder: Path | None = None
+        self._folder: Folder | None = None
         self._closed = False
         ours, self._control_end = socket.socketpair()
         self._control = wire.Channel(ours)
@@ -118,10 +109,8 @@ class Cell:
     async def _arm(self, slot: int) -> None:
         scratch, temporary = view.SCRATCH, "/tmp"  # noqa: S108 - inside the cell
         if self._tier is not Tier.STRONG:
-            self._folder = Path(tempfile.mkdtemp(prefix="tutor-cell-"))
-            for name in ("work", "tmp"):
-                (self._folder / name).mkdir()
-            scratch, temporary = str(self._folder / "work"), str(self._folder / "tmp")
+            self._folder = Folder()
+            scratch, temporary = self._folder.work, self._folder.temporary
         entrances = self._group.open_entrances()
         arm = wire.Arm(
             tier=self._tier,
@@ -187,13 +176,15 @@ class Cell:
             elif flood.is_set():
                 seen.cut = Cut.OUTPUT
             seen.wall_s = time.monotonic() - begun
-            await self._dead()
+            if seen.ending is None:
+                # Otherwise the guard told it when all processes but itself had ended.
+                await self._dead()
             await asyncio.gather(seen.stdout.end(_DRAIN_S), seen.stderr.end(_DRAIN_S))
             if flood.is_set() and seen.cut is Cut.NO:
                 seen.cut = Cut.OUTPUT
             seen.out_of_memory = self._group.out_of_memory()
             seen.peak_mib = self._group.peak_mib()
-            await self._gather_files(seen)
+            await self._gather_files(seen, limits)
         finally:
             if live is not None:
                 live.close()
@@ -243,11 +234,13 @@ class Cell:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(wire.readable(self._pidfd), _DEATH_S)
 
-    async def _gather_files(self, seen: Seen) -> None:
+    async def _gather_files(self, seen: Seen, limits: Limits) -> None:
         if self._folder is not None:
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._scratch = os.open(self._folder / "work", flags)
-        seen.files, seen.skipped = await asyncio.to_thread(harvest, self._scratch)
+            self._scratch = self._folder.open_work()
+        with os.scandir(self._scratch) as entries:
+            if next(entries, None) is None:
+                return
+        seen.files, seen.skipped = await asyncio.to_thread(harvest, self._scratch, limits)
 
     def kill(self) -> None:
         """End the cell now, whatever it does; `run` then comes back."""
@@ -276,7 +269,7 @@ class Cell:
 
     def _clean(self) -> None:
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
         self._group.remove()
 
 
@@ -289,79 +282,3 @@ def _check_namespaces(theirs: dict[str, int]) -> None:
     ]
     if shared:
         raise CellError(f"a cell shares the {', '.join(shared)} namespace with this process")
-
-
-def judge(seen: Seen, tier: Tier, limits: Limits) -> Result:
-    """The verdict on a finished run."""
-    status, detail = _status(seen, limits)
-    code = number = None
-    ending = seen.ending
-    if ending is not None and status in (Status.OK, Status.ERROR, Status.EXIT):
-        code = os.waitstatus_to_exitcode(ending.wait_status)
-    if ending is not None and status is Status.SIGNAL:
-        number = os.WTERMSIG(ending.wait_status)
-    report = seen.report
-    return Result(
-        status=status,
-        exit_code=code,
-        signal=number,
-        stdout=seen.stdout.text,
-        stderr=seen.stderr.text,
-        truncated=seen.stdout.truncated or seen.stderr.truncated,
-        exception=report.exception if report and status is Status.ERROR else None,
-        scene=report.scene if report and status is Status.ERROR else None,
-        reached=report.reached if report else (),
-        findings=report.findings if report else (),
-        wall_s=seen.wall_s,
-        cpu_s=ending.cpu_s if ending else 0.0,
-        peak_mib=seen.peak_mib if seen.peak_mib is not None else ending.peak_mib if ending else 0.0,
-        tier=tier,
-        files=seen.files,
-        skipped_files=seen.skipped,
-        detail=detail,
-    )
-
-
-def _status(seen: Seen, limits: Limits) -> tuple[Status, str]:
-    if seen.cut is Cut.TIMEOUT:
-        return Status.TIMEOUT, f"The run was stopped after {limits.wall_s:g} s, the time limit."
-    if seen.cut is Cut.OUTPUT:
-        return (
-            Status.OUTPUT_LIMIT,
-            f"The run was stopped because it printed more than {limits.output_bytes} bytes.",
-        )
-    memory = f"The run was killed because it needed more than {limits.memory_mib} MiB of memory."
-    ending = seen.ending
-    if seen.lost:
-        return (
-            Status.INTERNAL,
-            "The sandbox lost this run; it is not the snippet's fault. Try again.",
-        )
-    if ending is None:
-        return Status.OOM, memory
-    how = seen.report.how if seen.report else None
-    finished = ending.wait_status == 0 and how == "finished"
-    if ending.over == "memory" or (seen.out_of_memory and not finished):
-        return Status.OOM, memory
-    if ending.over == "disk":
-        return (
-            Status.SIGNAL,
-            f"The run was stopped because its files took more than {limits.scratch_mib} MiB.",
-        )
-    if os.WIFSIGNALED(ending.wait_status):
-        name = _signal_name(os.WTERMSIG(ending.wait_status))
-        return Status.SIGNAL, f"The run was ended by signal {name}."
-    if finished:
-        return Status.OK, ""
-    if how == "error" and ending.wait_status == 1 << 8:
-        exception = seen.report.exception if seen.report else None
-        denied = exception is not None and "Operation not permitted" in exception.message
-        return Status.ERROR, _DENIED if denied else ""
-    return Status.EXIT, f"The snippet ended itself with exit code {ending.wait_status >> 8}."
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return f"{number} ({signal.Signals(number).name})"
-    except ValueError:
-        return str(number)

@@ -13,7 +13,7 @@ import socket
 import struct
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from sandbox.protocol import (
     FINDINGS_AT_MOST,
@@ -29,6 +29,9 @@ from sandbox.protocol import (
 MAX_FRAME = 8 * 1024 * 1024
 MAX_REPORT = 2 * 1024 * 1024
 """Room for the guest's own report, in bytes."""
+_LONGEST_TEXT, _LONGEST_TRACEBACK = 21_000, 61_000
+"""Characters of an exception's type and message, and of its traceback: what a guest tells, and the
+words about what it left out."""
 _MAX_FDS = 12
 _HEADER = struct.Struct("!I")
 
@@ -109,11 +112,19 @@ class Ending(Frozen):
     """What the guard ended the run for, where no cgroup or tmpfs bounds it."""
 
 
+def _of_a_guests_length(exception: ExceptionReport) -> ExceptionReport:
+    if any(len(text) > _LONGEST_TEXT for text in (exception.type, exception.message)):
+        raise ValueError("longer than a guest tells")
+    if len(exception.traceback) > _LONGEST_TRACEBACK:
+        raise ValueError("longer than a guest tells")
+    return exception
+
+
 class GuestReport(Frozen):
     """The guest's own word about the snippet: to show, never to trust."""
 
     how: Literal["finished", "error", "exit"]
-    exception: ExceptionReport | None = None
+    exception: Annotated[ExceptionReport, AfterValidator(_of_a_guests_length)] | None = None
     scene: Scene | None = None
     reached: Annotated[tuple[int, ...], Field(max_length=WATCHED_AT_MOST)] = ()
     findings: Annotated[tuple[Finding, ...], Field(max_length=FINDINGS_AT_MOST)] = ()

@@ -32,12 +32,33 @@ _ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
     "TMPDIR": "/tmp",  # noqa: S108
 }
-_ONE_THREAD = {
+_WHILE_LOADING = {
     "CUDA_VISIBLE_DEVICES": "",
     "MKL_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
+    # Threads that wait for work sleep, and leave the processors to the runs beside them: spinning
+    # makes small operations several times as slow where threads outnumber the processors.
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
+_IMPORTED = (
+    "numpy",
+    "torch._dynamo",
+    "torch.nn.functional",
+    "torch.utils.data",
+    "torch.utils.serialization.config",
+)
+_IMPORTED_FOR_PLOTS = (
+    "matplotlib.pyplot",
+    "matplotlib.backends.backend_agg",
+    # What Pillow loads when a figure is saved for the first time.
+    "PIL.BmpImagePlugin",
+    "PIL.GifImagePlugin",
+    "PIL.JpegImagePlugin",
+    "PIL.PngImagePlugin",
+    "PIL.PpmImagePlugin",
+    "PIL.features",
+)
 
 
 def main() -> NoReturn:
@@ -48,7 +69,9 @@ def main() -> NoReturn:
     # The kernel reaps the guards; the pool watches them by pidfd.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     os.environ.clear()
-    os.environ.update(_ENVIRONMENT | _ONE_THREAD)
+    os.environ.update(_ENVIRONMENT | _WHILE_LOADING)
+    if temporary := setting.get("temporary"):
+        os.environ.update(dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR"), temporary))
     with socket.socket(fileno=setting["socket"]) as control:
         try:
             version = warm_up()
@@ -70,13 +93,14 @@ def warm_up() -> str:
     import torch
 
     torch.set_num_threads(1)
-    for name in ("torch._dynamo", "torch.utils.data", "torch.nn.functional", "numpy"):
+    for name in _IMPORTED:
         importlib.import_module(name)
     # A cell cannot import them any more: it sees the installed packages only.
     for name in guest.LATER:
         importlib.import_module(name)
     with contextlib.suppress(ImportError):
-        importlib.import_module("matplotlib.pyplot")
+        for name in _IMPORTED_FOR_PLOTS:
+            importlib.import_module(name)
     # The first multiplication, backward-free (an autograd thread would not survive a fork), and
     # the first optimizer step load what stays lazy otherwise.
     layer = torch.nn.Linear(8, 8)

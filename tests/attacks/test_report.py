@@ -6,12 +6,11 @@ import json
 import textwrap
 
 import pytest
-from attacker import PRELUDE, attack, says
+from attacker import PRELUDE, Target, attack, says
 
-from sandbox.pool import Pool
 from sandbox.protocol import LAYERS_AT_MOST, NAME_AT_MOST, THINGS_AT_MOST, Result, Snippet, Status
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.outcome("R")]
 
 TRAP = """\
 import torch
@@ -23,9 +22,9 @@ def trap(*_, **__):
 FAIL = "\nx, 1 / 0\n"
 
 
-async def fails_as_ever(pool: Pool, code: str) -> Result:
+async def fails_as_ever(target: Target, code: str) -> Result:
     """Run code that ends in a ZeroDivisionError; the report must not have touched a trap."""
-    result = await attack(pool, TRAP + textwrap.dedent(code) + FAIL, wall_s=8.0)
+    result = await attack(target, TRAP + textwrap.dedent(code) + FAIL, wall_s=8.0)
     assert (result.status, result.exit_code) == (Status.ERROR, 1), result
     assert result.exception is not None
     assert result.exception.type == "ZeroDivisionError"
@@ -146,14 +145,14 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("code", HOSTILE.values(), ids=list(HOSTILE))
-async def test_nothing_of_a_hostile_value_is_run(any_tier: Pool, code: str) -> None:
+async def test_nothing_of_a_hostile_value_is_run(any_tier: Target, code: str) -> None:
     result = await fails_as_ever(any_tier, code)
     assert result.scene is not None
     assert result.scene.place.expression == "1 / 0"
     assert [thing.name for thing in result.scene.things] == ["x"]
 
 
-async def test_hostile_parts_of_a_chain_are_not_asked(any_tier: Pool) -> None:
+async def test_hostile_parts_of_a_chain_are_not_asked(any_tier: Target) -> None:
     code = """
         class A:
             part = property(trap)
@@ -169,7 +168,7 @@ async def test_hostile_parts_of_a_chain_are_not_asked(any_tier: Pool) -> None:
     assert [thing.name for thing in result.scene.things] == ["x", "y", "y.registered", "z['k']"]
 
 
-async def test_a_key_that_compares_for_ever_costs_the_budget_and_no_more(any_tier: Pool) -> None:
+async def test_a_key_that_compares_for_ever_costs_the_budget_and_no_more(any_tier: Target) -> None:
     code = """
         class K:
             def __hash__(self): return hash("x")
@@ -190,7 +189,7 @@ async def test_a_key_that_compares_for_ever_costs_the_budget_and_no_more(any_tie
     assert result.wall_s < 4
 
 
-async def test_a_key_that_swallows_every_exception_is_left_at_last(any_tier: Pool) -> None:
+async def test_a_key_that_swallows_every_exception_is_left_at_last(any_tier: Target) -> None:
     code = """
         import time
         class K:
@@ -214,7 +213,7 @@ async def test_a_key_that_swallows_every_exception_is_left_at_last(any_tier: Poo
     assert (await fails_as_ever(any_tier, code)).wall_s < 6
 
 
-async def test_an_alarm_of_the_snippets_own_stops_no_report(any_tier: Pool) -> None:
+async def test_an_alarm_of_the_snippets_own_stops_no_report(any_tier: Target) -> None:
     code = """
         import signal
         signal.signal(signal.SIGALRM, trap)
@@ -225,7 +224,7 @@ async def test_an_alarm_of_the_snippets_own_stops_no_report(any_tier: Pool) -> N
     assert (await fails_as_ever(any_tier, code)).scene is not None
 
 
-async def test_objects_whose_end_raises_change_nothing(any_tier: Pool) -> None:
+async def test_objects_whose_end_raises_change_nothing(any_tier: Target) -> None:
     code = """
         sys.unraisablehook = lambda *_: None
         class A:
@@ -235,7 +234,7 @@ async def test_objects_whose_end_raises_change_nothing(any_tier: Pool) -> None:
     assert (await fails_as_ever(any_tier, code)).scene is not None
 
 
-async def test_a_huge_tensor_is_not_read(any_tier: Pool) -> None:
+async def test_a_huge_tensor_is_not_read(any_tier: Target) -> None:
     code = """
         def f():
             x = torch.zeros(1).expand(1 << 40)
@@ -250,7 +249,7 @@ async def test_a_huge_tensor_is_not_read(any_tier: Pool) -> None:
     assert result.peak_mib < 200
 
 
-async def test_memory_that_was_given_back_is_not_read(any_tier: Pool) -> None:
+async def test_memory_that_was_given_back_is_not_read(any_tier: Target) -> None:
     code = """
         x = torch.ones(1000)
         x.untyped_storage().resize_(0)
@@ -258,7 +257,7 @@ async def test_memory_that_was_given_back_is_not_read(any_tier: Pool) -> None:
     assert (await fails_as_ever(any_tier, code)).scene is not None
 
 
-async def test_ten_thousand_names_are_bounded(any_tier: Pool) -> None:
+async def test_ten_thousand_names_are_bounded(any_tier: Target) -> None:
     lines = "\n".join(f"    n{i} = {i}" for i in range(10_000))
     code = f"def f():\n{lines}\n    1 / 0, {', '.join(f'n{i}' for i in range(2000))}\nf()"
     result = await any_tier.run(Snippet(code=code))
@@ -268,7 +267,7 @@ async def test_ten_thousand_names_are_bounded(any_tier: Pool) -> None:
     assert len(result.model_dump_json()) < 300_000
 
 
-async def test_long_and_impossible_names_are_cut(any_tier: Pool) -> None:
+async def test_long_and_impossible_names_are_cut(any_tier: Target) -> None:
     code = r"""
         kind = type("K" * 10**6, (), {})
         class Net(nn.Module):
@@ -288,7 +287,7 @@ async def test_long_and_impossible_names_are_cut(any_tier: Pool) -> None:
     assert len(result.model_dump_json()) < 300_000
 
 
-async def test_endless_recursion_through_modules_is_bounded(any_tier: Pool) -> None:
+async def test_endless_recursion_through_modules_is_bounded(any_tier: Target) -> None:
     code = """
         class Net(nn.Module):
             def forward(self, y): return self(y)
@@ -301,7 +300,7 @@ async def test_endless_recursion_through_modules_is_bounded(any_tier: Pool) -> N
     assert len(result.scene.layers) <= LAYERS_AT_MOST
 
 
-async def test_names_of_a_frame_that_are_no_plain_dictionary_are_left_out(any_tier: Pool) -> None:
+async def test_names_of_a_frame_that_are_no_plain_dictionary_are_left_out(any_tier: Target) -> None:
     code = """
         class Names(dict):
             def __getitem__(self, name): return 1 if name == "x" else dict.__getitem__(self, name)
@@ -318,7 +317,7 @@ async def test_names_of_a_frame_that_are_no_plain_dictionary_are_left_out(any_ti
     assert [thing.text for thing in result.scene.things] == ["5"]
 
 
-async def test_an_exception_with_a_traceback_of_its_own_is_told(any_tier: Pool) -> None:
+async def test_an_exception_with_a_traceback_of_its_own_is_told(any_tier: Target) -> None:
     code = """
         class E(ZeroDivisionError):
             __traceback__ = __cause__ = __context__ = __class__ = property(trap)
@@ -332,7 +331,7 @@ async def test_an_exception_with_a_traceback_of_its_own_is_told(any_tier: Pool) 
     assert (await fails_as_ever(any_tier, code)).scene is not None
 
 
-async def test_a_forged_report_module_harms_only_its_own_report(any_tier: Pool) -> None:
+async def test_a_forged_report_module_harms_only_its_own_report(any_tier: Target) -> None:
     code = """
         class Trap:
             __getattr__ = trap
@@ -343,7 +342,7 @@ async def test_a_forged_report_module_harms_only_its_own_report(any_tier: Pool) 
     await fails_as_ever(any_tier, code)
 
 
-async def test_a_fork_that_fails_tells_nothing(strong: Pool) -> None:
+async def test_a_fork_that_fails_tells_nothing(strong: Target) -> None:
     code = """
         import torch
         torch.ones(600, 600) @ torch.ones(600, 600)
@@ -357,14 +356,14 @@ async def test_a_fork_that_fails_tells_nothing(strong: Pool) -> None:
     assert (await says(strong, code))[-1] == "on"
 
 
-async def test_reached_lines_are_only_those_that_were_asked_for(any_tier: Pool) -> None:
+async def test_reached_lines_are_only_those_that_were_asked_for(any_tier: Target) -> None:
     code = PRELUDE + "import builtins\nfor n in range(500): builtins.__traceback_tutor_mark__(n)"
     result = await any_tier.run(Snippet(code=code, watch=(3, 4)))
     assert result.status is Status.OK, result
     assert set(result.reached) <= {3, 4}
 
 
-async def test_the_next_run_knows_nothing_of_a_spoilt_report(any_tier: Pool) -> None:
+async def test_the_next_run_knows_nothing_of_a_spoilt_report(any_tier: Target) -> None:
     await attack(any_tier, "import torch\ntorch.nn.Module._wrapped_call_impl.__code__ = None")
     code = "import torch\ntorch.nn.Linear(2, 2)(torch.ones(3))"
     result = await attack(any_tier, code)

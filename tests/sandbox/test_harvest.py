@@ -6,13 +6,15 @@ import os
 from pathlib import Path
 
 from sandbox.harvest import harvest
-from sandbox.protocol import OutputFile
+from sandbox.protocol import Limits, OutputFile
 
 
-def _harvest(folder: Path) -> tuple[tuple[OutputFile, ...], tuple[str, ...]]:
+def _harvest(
+    folder: Path, limits: Limits | None = None
+) -> tuple[tuple[OutputFile, ...], tuple[str, ...]]:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return harvest(descriptor)
+        return harvest(descriptor, limits or Limits())
     finally:
         os.close(descriptor)
 
@@ -74,3 +76,14 @@ def test_deep_and_wide_trees_are_bounded(tmp_path: Path) -> None:
     files, skipped = _harvest(tmp_path)
     assert len(files) <= 16
     assert 0 < len(skipped) <= 64
+
+
+def test_the_number_and_the_size_of_files_are_limits_of_the_run(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_bytes(b"x" * 700_000)
+    few, left = _harvest(tmp_path, Limits(files=2, files_mib=8))
+    assert [file.name for file in few] == ["a", "b"]
+    assert left == ("c: more than 2 files",)
+    small, left = _harvest(tmp_path, Limits(files=16, files_mib=1))
+    assert [file.name for file in small] == ["a"]
+    assert left == ("b: 700000 bytes are too many", "c: 700000 bytes are too many")

@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sandbox.parent import Parent
 from sandbox.pool import Pool
-from sandbox.protocol import Device, Limits, Result, Snippet, Status
+from sandbox.protocol import Device, Limits, Result, Snippet, Status, Tier
 from sandbox.runner import DeviceUnavailable, SandboxError
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -82,26 +83,38 @@ async def test_a_dead_zygote_costs_one_run_at_most_and_is_replaced() -> None:
         assert (await pool.run(Snippet(code="1 + 1"))).stdout == "2\n"
 
 
-async def test_a_zygote_is_replaced_after_its_share_of_cells() -> None:
+async def test_a_zygote_is_replaced_after_its_share_of_cells_without_a_gap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with Pool(recycle=4, size=1, concurrency=1) as pool:
-        first = pool._parent
+        first, warm = pool._parent, asyncio.Event()
+        assert first is not None
+        start = Parent.start
+
+        async def start_later(tier: Tier) -> Parent:
+            await warm.wait()
+            return await start(tier)
+
+        monkeypatch.setattr(Parent, "start", start_later)
         for number in range(8):
             assert (await pool.run(Snippet(code=str(number)))).stdout == f"{number}\n"
+        assert pool._parent is first
+        warm.set()
+        async with asyncio.timeout(60):
+            while first.alive:
+                assert (await pool.run(Snippet(code="'next'"))).stdout == "'next'\n"
+                await asyncio.sleep(0.2)
         assert pool._parent is not first
-        assert first is not None
-        assert not first.alive
 
 
-async def test_a_cancelled_run_ends_its_processes(pool: Pool) -> None:
-    task = asyncio.create_task(pool.run(Snippet(code="while True: pass")))
-    await asyncio.sleep(0.5)
-    busy = len(psutil.Process().children(recursive=True))
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert busy > 0
-    assert (await run(pool, "print('next')")).stdout == "next\n"
-    assert not any(p.cpu_percent(0.1) > 50 for p in psutil.Process().children(recursive=True))
+async def test_a_pool_that_closes_while_a_zygote_is_replaced_leaves_neither() -> None:
+    before = set(psutil.Process().children(recursive=True))
+    async with Pool(recycle=1) as pool:
+        await pool.run(Snippet(code="1"))
+        await pool._current_parent()
+        await asyncio.sleep(0.2)
+        assert pool._succession is not None
+    assert set(psutil.Process().children(recursive=True)) <= before
 
 
 async def test_close_ends_runs_that_are_under_way() -> None:
@@ -172,3 +185,59 @@ async def test_limits_other_than_the_pools_hold_too(pool: Pool) -> None:
     assert result.stdout == "1\n"
     assert result.exception is not None
     assert "No space left on device" in result.exception.message
+
+
+_FORKS = """
+import os, time
+while True:
+    if os.fork() == 0:
+        time.sleep(60)
+"""
+_THREADS = """
+import threading, time
+while True:
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "limit"),
+    [
+        ("open('big', 'wb').write(bytes(3 << 20))", "The files of a run may take 2 MiB together."),
+        ("import torch\ntorch.empty(1 << 30)", "A run may use 256 MiB of memory."),
+        ("bytes(1 << 30)", "A run may use 256 MiB of memory."),
+        (_FORKS, "A run may have 12 processes and threads together."),
+        (_THREADS, "A run may have 12 processes and threads together."),
+    ],
+)
+async def test_an_error_that_a_limit_caused_names_the_limit(
+    pool: Pool, code: str, limit: str
+) -> None:
+    limits = Limits(scratch_mib=2, memory_mib=256, processes=12)
+    result = await pool.run(Snippet(code=code), limits)
+    assert (result.status, result.detail) == (Status.ERROR, limit), result
+
+
+async def test_an_error_of_the_snippets_own_is_no_limit(pool: Pool) -> None:
+    assert (await run(pool, "int('x')")).detail == ""
+
+
+_LOADS = """
+import sys
+before = set(sys.modules)
+import torch, matplotlib.pyplot as plt
+layer = torch.nn.Linear(4, 2)
+optimizer = torch.optim.AdamW(layer.parameters())
+layer(torch.ones(3, 4)).sum().backward()
+optimizer.step()
+torch.save(layer.state_dict(), "layer.pt")
+torch.load("layer.pt")
+plt.plot([1, 2], label="loss")
+plt.legend()
+plt.show()
+print(sorted(set(sys.modules) - before))
+"""
+
+
+async def test_a_first_optimizer_step_and_a_first_plot_import_nothing(pool: Pool) -> None:
+    assert (await run(pool, _LOADS)).stdout == "[]\n"

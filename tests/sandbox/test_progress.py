@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import textwrap
 import time
 from collections.abc import Callable
@@ -138,69 +139,77 @@ async def test_a_watcher_that_fails_does_not_stop_the_reading() -> None:
 
 
 async def test_when_a_cancelled_run_comes_back_nothing_of_it_is_left() -> None:
+    code = """
+        import multiprocessing, time
+        for _ in range(3):
+            multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,)).start()
+        print("up")
+        time.sleep(60)
+        """
     async with Pool(size=1) as pool:
-        await pool.run(Snippet(code="1"))
         listener = Listener()
-        code = """
-            import multiprocessing, time
-            for _ in range(3):
-                multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,)).start()
-            print("up")
-            time.sleep(60)
-            """
         run = asyncio.create_task(pool.run(Snippet(code=textwrap.dedent(code)), watch=listener))
-        before = _guards()
         await listener.until(lambda text: text == "up\n")
-        mine = [pid for guard in before for pid in _family(guard)]
-        assert len(mine) >= 5
+        family = max(_cells(pool), key=len)
+        assert len(family) == 5  # the guard, the snippet, and three processes of its own
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
             await run
-        gone = [guard for guard in before if not psutil.pid_exists(guard)]
-        assert len(gone) == 1
-        left = {pid for pid in mine if psutil.pid_exists(pid)}
-        assert left <= {pid for guard in before for pid in _family(guard)}
+        assert not any(process.is_running() for process in family)
 
 
-async def test_a_run_cancelled_twice_leaves_nothing_either() -> None:
-    fds = _open_descriptors()
+async def test_when_a_result_comes_nothing_of_the_snippet_runs_any_more() -> None:
+    code = """
+        import os, signal, sys, time
+        for _ in range(3):
+            if os.fork() == 0:
+                os.setsid()
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                if os.fork() == 0:
+                    time.sleep(60)
+                os._exit(0)
+        time.sleep(0.5)
+        print("up")
+        time.sleep(1)
+        """
+    async with Pool(size=1) as pool:
+        listener = Listener()
+        run = asyncio.create_task(pool.run(Snippet(code=textwrap.dedent(code)), watch=listener))
+        await listener.until(lambda text: text == "up\n")
+        _guard, *family = max(_cells(pool), key=len)
+        assert len(family) >= 4
+        result = await run
+        assert not any(process.is_running() for process in family)
+        assert (result.status, result.stdout) == (Status.OK, "up\n")
+
+
+def _cells(pool: Pool) -> list[list[psutil.Process]]:
+    """The processes of each cell that the zygote of `pool` has."""
+    assert pool._parent is not None
+    (zygote,) = psutil.Process(pool._parent._process.pid).children()
+    return [[guard, *guard.children(recursive=True)] for guard in zygote.children()]
+
+
+async def test_a_run_cancelled_again_and_again_leaves_nothing_either() -> None:
+    descriptors, groups = _open_descriptors(), _control_groups()
     async with Pool(size=1) as pool:
         listener = Listener()
         code = "import time\nprint('up')\ntime.sleep(60)"
         run = asyncio.create_task(pool.run(Snippet(code=code), watch=listener))
         await listener.until(lambda text: text == "up\n")
-        run.cancel()
-        await asyncio.sleep(0)
-        run.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await run
+        while not run.done():
+            run.cancel()
+            await asyncio.sleep(0)
+        assert run.cancelled()
         assert (await pool.run(Snippet(code="2"))).stdout == "2\n"
-    assert _open_descriptors() <= fds
-
-
-def _guards() -> set[int]:
-    """The processes below the zygotes of this process: one for each cell."""
-    zygotes = [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if any("sandbox.zygote" in part for part in process.cmdline())
-    ]
-    known = {process.pid for process in zygotes}
-    return {p.pid for p in zygotes if p.ppid() in known and _is_guard(p, known)}
-
-
-def _is_guard(process: psutil.Process, zygotes: set[int]) -> bool:
-    parent = psutil.Process(process.ppid()).ppid()
-    return parent not in zygotes
-
-
-def _family(pid: int) -> list[int]:
-    try:
-        process = psutil.Process(pid)
-        return [pid, *(each.pid for each in process.children(recursive=True))]
-    except psutil.NoSuchProcess:
-        return []
+    assert _open_descriptors() <= descriptors
+    assert _control_groups() == groups
 
 
 def _open_descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def _control_groups() -> set[str]:
+    own = f"traceback-tutor-{os.getpid()}-"
+    return {str(p) for p in Path("/sys/fs/cgroup").rglob(f"{own}*/*") if p.is_dir()}

@@ -4,40 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
+import nobody
 import pytest
-
-ROOT = Path(__file__).parents[2]
-
-# Becomes nobody, and then runs the rest. What stands below a private home (an interpreter that root
-# installed for itself) is shown again in a mount namespace of this process's own.
-_BECOME_NOBODY = """
-import os, sys
-from pathlib import Path
-from sandbox import kernel
-kernel.unshare(kernel.CLONE_NEWNS)
-kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-shown = {os.path.realpath(p) for p in (sys.base_prefix, sys.prefix, sys.argv[1])}
-kept = {p: os.open(p, os.O_PATH) for p in shown}
-for path in shown:
-    for above in reversed(Path(path).parents):
-        if above.exists() and not above.stat().st_mode & 1:
-            kernel.mount("none", str(above), "tmpfs", 0, "mode=755")
-for path, fd in kept.items():
-    if not Path(path).exists():
-        Path(path).mkdir(parents=True)
-        kernel.mount(f"/proc/self/fd/{fd}", path, None, kernel.MS_BIND | kernel.MS_REC)
-    os.close(fd)
-os.setgroups([])
-os.setresgid(65534, 65534, 65534)
-os.setresuid(65534, 65534, 65534)
-os.environ["HOME"] = "/"
-os.execv(sys.executable, [sys.executable, "-c", sys.argv[2]])
-"""
 
 _RUN = """
 import asyncio, json, os
@@ -88,12 +59,9 @@ print(os.getuid(), os.getpid() < 10, sorted(os.listdir("/")))
 
 def _run_as_nobody(code: list[str]) -> dict[str, object]:
     script = _RUN.format(code=repr(code))
-    command = [sys.executable, "-c", script]
-    if os.geteuid() == 0:
-        command = [sys.executable, "-c", _BECOME_NOBODY, str(ROOT), script]
     done = subprocess.run(
-        command,
-        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
+        nobody.command(script),
+        env=nobody.environment(),
         cwd="/",
         capture_output=True,
         text=True,
