@@ -1,10 +1,10 @@
-# make run · make test · make lint · make bench · make fuzz: each sets up what it needs on a fresh checkout.
+# make run · make test · make lint · make bench · make fuzz · make soak: each sets up what it needs on a fresh checkout.
 
 VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench fuzz screenshots pins clean
+.PHONY: help run test lint format bench fuzz soak screenshots pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -20,6 +20,8 @@ run: $(VENV)/run.ready ## Start the local Discord, the bot and the sandbox on th
 
 test: $(VENV)/dev.ready ## Run all tests
 	tools/setup.sh browser $(VENV)
+	tools/setup.sh services $(VENV)
+	tools/setup.sh containers $(VENV)
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/dev.ready ## Check format, style, types and the direction of imports
@@ -32,11 +34,15 @@ format: $(VENV)/dev.ready ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/dev.ready ## Measure: warm against cold runs, search and start-up
+bench: $(VENV)/dev.ready ## Measure: walled runs against cold ones, search and start-up
+	tools/setup.sh bench $(VENV)
 	$(BIN)/python tools/bench.py
 
 fuzz: $(VENV)/dev.ready ## Paste damaged posts at the parser for ten minutes
 	$(BIN)/python tools/fuzz_post.py --seconds 600
+
+soak: $(VENV)/dev.ready ## Run 10,000 hostile snippets in a row, look for anything left; SOAK="--runs 500"
+	$(BIN)/python tools/soak.py $(SOAK)
 
 screenshots: $(VENV)/dev.ready ## Take the pictures in docs/screenshots anew
 	$(BIN)/python tools/screenshots.py

@@ -7,17 +7,22 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from bot.settings import Settings
+from bot.settings import Settings, SettingsError
 from bot.tutor import Tutor
 from knowledge.encoder import Encoder
 from knowledge.library import Library
 from knowledge.search import Searcher
 from sandbox.metrics import Measured
+from sandbox.options import BrokerOptions
 from sandbox.pool import Pool
+from sandbox.protocol import Device, Snippet
 from sandbox.runner import Runner
 from sandbox.waiting import WaitingRoom
+
+if TYPE_CHECKING:
+    from sandbox.client import Queue
 
 REFRESH_S: Final = 2.0
 """Seconds after which a group's folder is looked at again. Looking is a few calls of stat, and
@@ -49,8 +54,68 @@ def build_pool(settings: Settings) -> Pool:
         limits=settings.limits(),
         minimum_tier=settings.minimum_tier,
         size=settings.armed_cells,
+        recycle=settings.recycle,
         concurrency=settings.concurrency,
     )
+
+
+def build_runner(settings: Settings) -> Pool | Queue:
+    """What runs snippets, not started yet: a queue to workers where a broker is set.
+
+    Raises SettingsError.
+    """
+    options = settings.broker_options()
+    if options is None:
+        return build_pool(settings)
+    from sandbox.client import Queue  # a third of a second that only a broker is worth
+
+    return Queue(options, limits=settings.limits())
+
+
+def _needed_broker(settings: Settings) -> BrokerOptions:
+    options = settings.broker_options()
+    if options is None:
+        raise SettingsError(
+            "A worker takes its runs from a broker, and none is set. Set TUTOR_BROKER to the "
+            "address of a Redis, the same as for the bot: redis://host:6379/0, say."
+        )
+    return options
+
+
+async def work(settings: Settings, device: Device, stopping: asyncio.Event) -> None:
+    """Run snippets for clients of the broker until `stopping` is set.
+
+    Raises SettingsError, and SandboxError where the broker or the device cannot be had.
+    """
+    from sandbox.broker import check, stream
+    from sandbox.worker import Worker
+
+    options = _needed_broker(settings)
+    await check(options)
+    async with build_pool(settings) as pool:
+        await pool.run(Snippet(code="", device=device))  # a device that is not there says so here
+        # A GPU is never shared: its memory cannot be parted.
+        at_once = 1 if device is Device.CUDA else settings.concurrency or os.cpu_count() or 1
+        measured = Measured(pool, log_snippets=settings.log_snippets)
+        worker = Worker(measured, options, device, at_once=at_once)
+        _log.info(
+            "Worker %s takes %s from %s, %d at once, at tier %s (%s)",
+            worker.name,
+            stream(device),
+            options.place,
+            at_once,
+            pool.tier,
+            pool.why,
+        )
+        await worker.serve(stopping)
+    _log.info("Worker %s has stopped", worker.name)
+
+
+async def worker_is_well(settings: Settings, device: Device) -> bool:
+    """Whether this host's worker for `device` gave a sign lately. Raises what `work` raises."""
+    from sandbox.worker import is_well
+
+    return await is_well(_needed_broker(settings), device)
 
 
 def build_room(settings: Settings, runner: Runner) -> WaitingRoom:
@@ -66,19 +131,19 @@ def build_room(settings: Settings, runner: Runner) -> WaitingRoom:
 
 @asynccontextmanager
 async def running_tutor(settings: Settings, *beside: Job) -> AsyncIterator[Tutor]:
-    """A tutor with a started sandbox, which takes over changes of the group's own entries.
+    """A tutor with a started sandbox or a queue to one, which takes over changes of own entries.
 
     The jobs `beside` begin before the sandbox starts, which takes seconds, and end with the tutor.
-    Raises EntryError and SandboxError.
+    Raises EntryError, SettingsError and SandboxError.
     """
     library = build_library(settings)
-    pool = build_pool(settings)
-    tutor = Tutor(build_searcher(settings, library), build_room(settings, pool), library)
+    runner = build_runner(settings)
+    tutor = Tutor(build_searcher(settings, library), build_room(settings, runner), library)
     jobs = [asyncio.ensure_future(job(tutor)) for job in beside]
     if settings.entries is not None:
         jobs.append(asyncio.ensure_future(follow(tutor)))
     try:
-        async with pool:
+        async with runner:
             yield tutor
     finally:
         for job in jobs:

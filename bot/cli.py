@@ -20,8 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from bot import doctor as diagnosis
 from bot import knowledge_cli, reports
 from bot import prove as proving
-from bot.assembly import build_searcher, running_tutor
-from bot.command_input import read_file
+from bot.assembly import build_searcher, running_tutor, work, worker_is_well
+from bot.command_input import read_code, read_file, read_post
 from bot.inputs import InputError
 from bot.observe import observed
 from bot.picture import way_of_the_data
@@ -117,7 +117,7 @@ def explain(
     if jsonl is not None:
         _explain_many(tutor, read_file(str(jsonl), MANY_BYTES), str(jsonl), lang)
         return
-    text = read_file(file, settings.max_attachment_bytes)
+    text = read_post(file, settings.max_attachment_bytes)
     started = time.perf_counter()
     answer = asyncio.run(tutor.answer(text, lang))
     reports.show_answer(answer, _milliseconds(started), as_json=as_json)
@@ -172,7 +172,7 @@ def run(
     Ends with 0 whenever a result could be given, however the snippet ended.
     """
     settings = Settings() if timeout is None else Settings(wall_s=timeout)
-    code = read_file(file, settings.code_bytes)
+    code = read_code(file, settings.code_bytes)
     report = _with_tutor(settings, lambda tutor: tutor.run(code, device, lang, check=check))
     reports.show_run(report, as_json=as_json)
     if picture is not None:
@@ -208,8 +208,8 @@ def confirm(
     Without --code, look for a repair, run it, and show the change.
     """
     settings = Settings()
-    text = read_file(post, settings.max_attachment_bytes)
-    repaired = read_file(str(code), settings.code_bytes) if code is not None else None
+    text = read_post(post, settings.max_attachment_bytes)
+    repaired = read_code(str(code), settings.code_bytes) if code is not None else None
     confirmation = _with_tutor(settings, lambda tutor: tutor.confirm(text, repaired, lang))
     reports.show_confirmation(confirmation, as_json=as_json)
 
@@ -274,6 +274,34 @@ async def _until_terminated(settings: Settings, token: SecretStr) -> None:
     if serving is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
     await serve_discord(settings, token)
+
+
+@app.command()
+def worker(
+    device: Annotated[Device, typer.Option(help="Whose runs to take.")] = Device.CPU,
+    health: Annotated[
+        bool, typer.Option("--health", help="Only tell whether this host's worker is alive.")
+    ] = False,
+) -> None:
+    """Run snippets for bots that share a broker, which TUTOR_BROKER names.
+
+    SIGTERM lets runs end, or hands back those that take long. With --health, ends with 0 when a
+    worker for the device on this host gave a sign lately, with 1 when none did.
+    """
+    settings = Settings()
+    if health:
+        if not asyncio.run(worker_is_well(settings, device)):
+            _fail(f"No worker for {device} on this host gave a sign lately.", EXIT_FAILED)
+        return
+    with observed(settings):
+        asyncio.run(_work_until_terminated(settings, device))
+
+
+async def _work_until_terminated(settings: Settings, device: Device) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    await work(settings, device, stopping)
 
 
 @app.command()

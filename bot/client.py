@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,11 +16,22 @@ from discord.ext import commands, tasks
 from pydantic import SecretStr
 
 from bot.assembly import running_tutor
+from bot.catch_up import Window
 from bot.cogs.explain import ExplainCog
 from bot.cogs.posts import PostsCog
 from bot.cogs.run import RunCog
+from bot.cogs.tutor import TutorCog
+from bot.conduct import Conduct, TooSoon, rules_of
+from bot.database import address_of
+from bot.delivery import tell_all
 from bot.desk import Desk
+from bot.gathering import Gathering, Rules
+from bot.guilds import Guilds
+from bot.install import CONTEXTS, INSTALLS
 from bot.intake import Intake
+from bot.lost_forms import answer_lost_form
+from bot.ocr import ScreenReader
+from bot.panel import CONTROLS
 from bot.settings import Settings
 from bot.store import Store
 from bot.translate import CommandTranslator
@@ -40,6 +52,17 @@ _SYNCED = "commands"
 
 class TutorTree(app_commands.CommandTree["TutorBot"]):
     """The commands, with failures told to the person."""
+
+    async def interaction_check(self, interaction: discord.Interaction[TutorBot], /) -> bool:
+        """Called by discord.py before a command: not too many in too short a time."""
+        if interaction.type is discord.InteractionType.autocomplete:
+            return True
+        try:
+            self.client.desk.conduct.admit(interaction)
+        except TooSoon as error:
+            await apologize(interaction, error)
+            return False
+        return True
 
     async def on_error(
         self,
@@ -86,7 +109,16 @@ class TutorBot(commands.AutoShardedBot):
 
     tree: TutorTree
 
-    def __init__(self, desk: Desk, *, message_content: bool) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        message_content: bool,
+        window: Window | None = None,
+        shard_count: int | None = None,
+        shard_ids: Sequence[int] | None = None,
+    ) -> None:
+        """`shard_ids` are the shards of this process, of `shard_count` in all."""
         intents = discord.Intents.none()
         intents.guilds = True
         intents.guild_messages = True
@@ -98,32 +130,46 @@ class TutorBot(commands.AutoShardedBot):
             tree_cls=TutorTree,
             intents=intents,
             allowed_mentions=discord.AllowedMentions.none(),
+            allowed_installs=INSTALLS,
+            allowed_contexts=CONTEXTS,
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
             max_messages=None,
+            shard_count=shard_count,
+            # discord.py takes None for all of them, whatever its types say.
+            shard_ids=None if shard_ids is None else list(shard_ids),  # type: ignore[arg-type]
         )
         self.desk = desk
+        self.window = window or Window()
+        """How far to look back after an absence."""
 
     async def setup_hook(self) -> None:
         """Called by discord.py once, after the login and before the first event."""
-        self.add_dynamic_items(*BUTTONS)
-        for cog in (PostsCog(self), ExplainCog(self), RunCog(self)):
+        self.add_dynamic_items(*BUTTONS, *CONTROLS)
+        for cog in (PostsCog(self), ExplainCog(self), RunCog(self), TutorCog(self)):
             await self.add_cog(cog)
         await self.tree.set_translator(CommandTranslator())
-        changed = await self.tree.sync_if_changed(self.desk.store)
-        _log.info("Commands %s", "sent to Discord" if changed else "unchanged")
+        if self.shard_ids is None or 0 in self.shard_ids:  # one process speaks for all
+            changed = await self.tree.sync_if_changed(self.desk.store)
+            _log.info("Commands %s", "sent to Discord" if changed else "unchanged")
         self._forget.start()
 
     async def close(self) -> None:
-        """Called by discord.py at the end."""
+        """Called by discord.py at the end. Whoever still waits is told to ask again."""
         self._forget.cancel()
+        await tell_all(self.desk.waiting, "trouble.restart")
         await super().close()
 
     async def on_message(self, message: discord.Message, /) -> None:
         """Nothing: the cogs listen. The default would look for commands in every message."""
 
+    async def on_interaction(self, interaction: discord.Interaction[Any], /) -> None:
+        """Called by discord.py for all that people ask; the rest of it is handled elsewhere."""
+        await answer_lost_form(interaction)
+
     @tasks.loop(hours=24)
     async def _forget(self) -> None:
+        await self.desk.store.forget_old_posts()
         dropped = await self.desk.store.forget_old_texts()
         if dropped:
             _log.info("Dropped %d old texts", dropped)
@@ -152,10 +198,21 @@ async def serve(settings: Settings, token: SecretStr) -> None:
         # Loaded beside the start of the sandbox and the login: posts with a known message need no
         # model and are answered at once.
         running_tutor(settings, _load_model) as tutor,
-        Store(settings.database, keep) as store,
+        Store(address_of(settings), keep) as store,
     ):
-        desk = Desk(tutor, store, Intake(settings.max_attachment_bytes))
-        async with TutorBot(desk, message_content=settings.message_content) as bot:
+        conduct = Conduct(Guilds(store.database), rules_of(settings))
+        screens = ScreenReader() if settings.read_images else None
+        intake = Intake(settings.max_attachment_bytes, screens)
+        rules = Rules(timedelta(seconds=settings.join_seconds), settings.join_messages)
+        desk = Desk(tutor, store, intake, conduct, Gathering(intake, rules))
+        window = Window(timedelta(minutes=settings.catch_up_minutes), settings.catch_up_messages)
+        async with TutorBot(
+            desk,
+            message_content=settings.message_content,
+            window=window,
+            shard_count=settings.shard_count,
+            shard_ids=settings.shard_ids,
+        ) as bot:
             await bot.start(token.get_secret_value())
 
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from typing import TYPE_CHECKING, TypeAlias
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 import discord
 
+from bot.conduct import Conduct
+from bot.correction import correct, with_seen
+from bot.delivery import acknowledge, defer, deliver, open_form, take_away
+from bot.gathering import Gathering
 from bot.inputs import InputError, require_text
-from bot.intake import Intake, code_of
+from bot.intake import Intake, Taken, code_of
 from bot.locale import language_of
 from bot.modals import Form, Purpose
+from bot.outcome import error_text
 from bot.picture import way_of_the_data
 from bot.render import explained, others, whole
 from bot.render_confirm import confirmed
-from bot.render_run import error_text, example_ran, ran
+from bot.render_run import example_ran, ran
 from bot.reply import Attached, Reply
 from bot.store import Answered, Store
 from bot.tutor import Answer, RunReport, Tutor
 from bot.underway import Underway
-from bot.views import PictureButton, answer_view, choice_view, delete_view
+from bot.views import PictureButton, answer_view, choice_view, delete_view, details_view
 from knowledge.language import Language, detect_language
 from sandbox.protocol import Device
 from sandbox.waiting import Asker
@@ -44,19 +49,34 @@ class Desk:
     in the language of the post.
     """
 
-    def __init__(self, tutor: Tutor, store: Store, intake: Intake) -> None:
+    def __init__(
+        self,
+        tutor: Tutor,
+        store: Store,
+        intake: Intake,
+        conduct: Conduct,
+        gathering: Gathering | None = None,
+    ) -> None:
         self.tutor = tutor
         self.store = store
         self.intake = intake
+        self.gathering = gathering or Gathering(intake)
+        self.conduct = conduct
         self.underway = Underway()
+        self.waiting: set[Asked] = set()
+        """Deferred interactions that have no answer yet; kept by `bot.delivery`."""
+        self.forms: WeakSet[discord.ui.Modal] = WeakSet()
+        """Forms that are open somewhere; kept by `bot.delivery`."""
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     def lock(self, post_id: int) -> asyncio.Lock:
         """One at a time for each post: an edit waits until the answer that it changes is known."""
         return self._locks.setdefault(post_id, asyncio.Lock())
 
-    def compose(self, answer: Answer, asker_id: int) -> tuple[Reply, discord.ui.View]:
-        """An answer as a message with its buttons."""
+    def compose(
+        self, answer: Answer, asker_id: int, seen: str = ""
+    ) -> tuple[Reply, discord.ui.View]:
+        """An answer as a message with its buttons; `seen` is what was read from a picture."""
         explanation, language = answer.explanation, answer.language
         if explanation is None:
             view = choice_view(answer.candidates, deletable=(asker_id, language))
@@ -66,21 +86,20 @@ class Desk:
                 explanation.slug,
                 asker_id,
                 runnable=self._is_runnable(explanation.slug),
-                others=len(answer.candidates) > 1,
                 repairable=any(block.strip() for block in answer.post.code),
             )
-        return explained(answer), view
+        return with_seen(explained(answer), view, seen, language)
 
     def _is_runnable(self, slug: str) -> bool:
         entry = self.tutor.entry(slug)
         return entry.proof.provable and entry.fails is not None and entry.works is not None
 
-    async def explain(self, asked: Asked, text: str, post_id: int | None = None) -> None:
+    async def explain(self, asked: Asked, taken: Taken, post_id: int | None = None) -> None:
         """Explain a text, or name what comes nearest. `post_id` is the message it stands in."""
-        answer = await self.tutor.answer(text, _wanted(asked))
-        reply, view = self.compose(answer, asked.user.id)
+        answer = await self.tutor.answer(taken.text, await self._wanted(asked))
+        reply, view = self.compose(answer, asked.user.id, taken.seen)
         async with self.lock(post_id or asked.id):
-            sent = await _deliver(asked, reply, view)
+            sent = await deliver(asked, reply, view)
             await self.store.remember(
                 Answered(
                     answer_id=sent.id,
@@ -89,9 +108,13 @@ class Desk:
                     language=answer.language,
                     post_id=post_id,
                     slug=answer.explanation.slug if answer.explanation else None,
-                    text=text,
+                    text=taken.text,
                 )
             )
+
+    async def correct(self, asked: Asked, language: Language) -> None:
+        """Open a form with the text that was read from a picture. Answers the interaction."""
+        await correct(self, asked, language)
 
     async def run(
         self,
@@ -106,7 +129,8 @@ class Desk:
 
         `post_id` is the message that the code stands in; deleting it ends the run.
         """
-        spoken = _wanted(asked) or detect_language(code)
+        await self.conduct.require_run(asked, device)
+        spoken = await self._wanted(asked) or detect_language(code)
         async with self.underway.run(asked, spoken, post_id) as run:
             report = await self.tutor.run(
                 code, device, spoken, check=check, asker=_asker(asked), watch=run.watch
@@ -119,13 +143,14 @@ class Desk:
             _, view = self.compose(answer, asked.user.id)
             if drawable:
                 view.add_item(PictureButton(report.language))
-        sent = await _deliver(asked, ran(report), view)
+        sent = await deliver(asked, ran(report), view)
         if answer is not None or drawable:
             slug = answer.explanation.slug if answer and answer.explanation else None
             await self._remember(asked, sent, report.language, _as_post(code, report), slug)
 
     async def repair(self, asked: Asked, language: Language) -> None:
         """Look for a change under which the post's code runs. Answers the interaction."""
+        await self.conduct.require_run(asked)
         text, spoken = await self._open(asked, language)
         async with self.underway.run(asked, spoken, await self._post_behind(asked)) as run:
             confirmation = await self.tutor.confirm(
@@ -134,7 +159,7 @@ class Desk:
         scene = confirmation.before.scene if confirmation.before else None
         drawable = scene is not None and bool(scene.layers)
         view = delete_view(asked.user.id, spoken, drawable=drawable)
-        sent = await _deliver(asked, confirmed(confirmation), view)
+        sent = await deliver(asked, confirmed(confirmation), view)
         await self._remember(asked, sent, spoken, text, None)
 
     async def picture(self, asked: Asked, language: Language) -> None:
@@ -142,6 +167,7 @@ class Desk:
 
         Raises InputError when nothing fails there any more.
         """
+        await self.conduct.require_run(asked)
         text, spoken = await self._open(asked, language)
         async with self.underway.run(asked, spoken, await self._post_behind(asked)) as run:
             result = await self.tutor.reproduce(text, spoken, asker=_asker(asked), watch=run.watch)
@@ -150,19 +176,19 @@ class Desk:
             raise InputError("no_layers", "The code does not fail inside a model.")
         drawn = await asyncio.to_thread(way_of_the_data, scene.layers)
         reply = Reply(attached=(Attached(PICTURE, drawn),))
-        await _deliver(asked, reply, delete_view(asked.user.id, spoken))
+        await deliver(asked, reply, delete_view(asked.user.id, spoken))
 
     async def _open(self, asked: Asked, language: Language) -> tuple[str, Language]:
         """Defer a button's answer, publicly for the one who asked first; the text behind it."""
         is_asker = await self._is_asker(asked)
-        await asked.response.defer(thinking=True, ephemeral=not is_asker)
+        await defer(asked, ephemeral=not is_asker)
         spoken = language if is_asker else language_of(asked.locale.value)
         return await self._text_behind(asked, _message_of(asked)), spoken
 
     async def _remember(
         self,
         asked: Asked,
-        sent: discord.InteractionMessage,
+        sent: discord.Message,
         language: Language,
         text: str,
         slug: str | None,
@@ -181,15 +207,17 @@ class Desk:
 
     async def example(self, asked: Asked, slug: str, language: Language) -> None:
         """Run an entry's example. Answers the interaction; publicly for the one who asked first."""
+        await self.conduct.require_run(asked)
         is_asker = await self._is_asker(asked)
-        await asked.response.defer(thinking=True, ephemeral=not is_asker)
+        await defer(asked, ephemeral=not is_asker)
         spoken = language if is_asker else language_of(asked.locale.value)
         async with self.underway.run(asked, spoken) as run:
             example = await self.tutor.example(slug, spoken, asker=_asker(asked), watch=run.watch)
-        await _deliver(asked, example_ran(example), delete_view(asked.user.id, spoken))
+        await deliver(asked, example_ran(example), delete_view(asked.user.id, spoken))
 
     async def ask_for_fix(self, asked: Asked, language: Language) -> None:
         """Open the form for a changed piece of code. Answers the interaction."""
+        await self.conduct.require_run(asked)
         answer = _message_of(asked)
         is_asker = await self._is_asker(asked)
         own = language_of(asked.locale.value)
@@ -200,16 +228,16 @@ class Desk:
             prefill = ""
 
         async def submitted(sent: Asked, text: str, file: discord.Attachment | None) -> None:
-            code = await self.receive(sent, text, file, ephemeral=not is_asker)
+            code = await self.receive_code(sent, text, file, ephemeral=not is_asker)
             post = await self._text_behind(sent, answer)
             spoken = language if is_asker else own
             async with self.underway.run(sent, spoken) as run:
                 confirmation = await self.tutor.confirm(
-                    post, await only_code(code), spoken, asker=_asker(sent), watch=run.watch
+                    post, code, spoken, asker=_asker(sent), watch=run.watch
                 )
-            await _deliver(sent, confirmed(confirmation), delete_view(sent.user.id, spoken))
+            await deliver(sent, confirmed(confirmation), delete_view(sent.user.id, spoken))
 
-        await asked.response.send_modal(Form(Purpose.CONFIRM, own, submitted, prefill))
+        await open_form(asked, Form(Purpose.CONFIRM, own, submitted, prefill))
 
     async def receive(
         self,
@@ -218,49 +246,70 @@ class Desk:
         file: discord.Attachment | None,
         *,
         ephemeral: bool = False,
-    ) -> str:
+    ) -> Taken:
         """The text of a form or command and of its file, together; defers the interaction.
 
         What can be refused at once is refused before that, for the asker's eyes only. Raises
         InputError.
         """
+        await self._admit(asked, text, file, ephemeral)
+        if file is None:
+            return Taken(text)
+        taken = await self.intake.file(file)
+        return Taken("\n\n".join(filter(str.strip, (taken.text, text))), taken.seen)
+
+    async def receive_code(
+        self,
+        asked: Asked,
+        text: str,
+        file: discord.Attachment | None,
+        *,
+        ephemeral: bool = False,
+    ) -> str:
+        """The code of a form or command and of its file, as `receive` takes a post."""
+        await self._admit(asked, text, file, ephemeral)
+        given = await self.intake.code(file) if file is not None else ""
+        return await only_code("\n\n".join(filter(str.strip, (given, text))))
+
+    async def _admit(
+        self, asked: Asked, text: str, file: discord.Attachment | None, ephemeral: bool
+    ) -> None:
         if file is None:
             require_text(text, "the post")
-            await asked.response.defer(thinking=True, ephemeral=ephemeral)
-            return text
-        self.intake.require_size(file)
-        await asked.response.defer(thinking=True, ephemeral=ephemeral)
-        return "\n\n".join(filter(str.strip, (await self.intake.file(file), text)))
+        else:
+            self.intake.require_size(file)
+        await defer(asked, ephemeral=ephemeral)
 
     async def others(self, asked: Asked) -> None:
         """List what else comes near. Answers the interaction."""
-        await asked.response.defer(thinking=True, ephemeral=True)
+        await defer(asked, ephemeral=True)
         message = _message_of(asked)
         answered = await self.store.by_answer(message.id)
         shown = answered.slug if answered else None
         language = language_of(asked.locale.value)
         answer = await self.tutor.answer(await self._text_behind(asked, message), language)
         rest = [candidate for candidate in answer.candidates if candidate.slug != shown]
-        await _deliver(asked, others(language, rest), choice_view(rest, answer_id=message.id))
+        await deliver(asked, others(language, rest), choice_view(rest, answer_id=message.id))
 
     async def show(self, asked: Asked, slug: str, answer_id: int) -> None:
-        """Open one explanation for the person who pressed. Answers the interaction.
+        """Open one whole explanation for the person who pressed. Answers the interaction.
 
         With the numbers of the post where the post can still be read, without them otherwise.
         """
-        await asked.response.defer(thinking=True, ephemeral=True)
+        await defer(asked, ephemeral=True)
         language = language_of(asked.locale.value)
         answered = await self.store.by_answer(answer_id or _message_of(asked).id)
         explanation = self.tutor.explain(slug, language)
         text = await self._text_of(asked, answered) if answered else ""
+        others = False
         if text.strip():
             answer = await self.tutor.answer(text, language)
             own = (one for one in answer.candidates if one.slug == slug)
             explanation = next(own, explanation)
-        view = answer_view(
-            language, slug, asked.user.id, runnable=self._is_runnable(slug), others=False
-        )
-        sent = await _deliver(asked, whole(explanation), view)
+            is_the_answer = answered is not None and answered.slug == slug
+            others = is_the_answer and len(answer.candidates) > 1
+        view = details_view(language, slug, runnable=self._is_runnable(slug), others=others)
+        sent = await deliver(asked, whole(explanation), view)
         if answered is not None:
             shown = dataclasses.replace(
                 answered,
@@ -275,8 +324,8 @@ class Desk:
         """Take a message of the bot away. Answers the interaction."""
         if asked.user.id != asker_id and not asked.permissions.manage_messages:
             raise InputError("not_yours", "Only the asker can delete this answer.")
-        await asked.response.defer()
-        await asked.delete_original_response()
+        await acknowledge(asked, asked.response.defer)
+        await take_away(asked)
         await self.store.forget(_message_of(asked).id)
 
     async def stop(self, asked: Asked, asker_id: int) -> None:
@@ -285,12 +334,22 @@ class Desk:
             raise InputError("not_yours", "Only the asker can stop this.")
         if not self.underway.stop(_message_of(asked).id):
             raise InputError("run_over", "This run is over already.")
-        await asked.response.defer()
+        await acknowledge(asked, asked.response.defer)
 
     async def _post_behind(self, asked: Asked) -> int | None:
         """The post that the pressed button's message answers."""
         answered = await self.store.by_answer(_message_of(asked).id)
         return answered.post_id if answered else None
+
+    async def _wanted(self, asked: Asked) -> Language | None:
+        """The language that the guild chose, else that of the person's Discord, else the text's.
+
+        English is what Discord is set to unless somebody chose another language, so it does not
+        count as a choice.
+        """
+        chosen = (await self.conduct.guilds.get(asked.guild_id)).language
+        language = language_of(asked.locale.value)
+        return chosen or (None if language is Language.EN else language)
 
     async def _is_asker(self, asked: Asked) -> bool:
         answered = await self.store.by_answer(_message_of(asked).id)
@@ -317,9 +376,11 @@ class Desk:
         """The text that was asked about: kept, or read again; empty when it is gone."""
         if answered.text is not None or answered.post_id is None:
             return answered.text or ""
-        channel = asked.client.get_partial_messageable(answered.channel_id)
+        channel = asked.client.get_partial_messageable(answered.place_of_post)
         try:
-            return await self.intake.text(await channel.fetch_message(answered.post_id))
+            message = await channel.fetch_message(answered.post_id)
+            me = asked.client.user.id if asked.client.user else 0
+            return (await self.gathering.take(message, me, asked_for=True)).text
         except discord.HTTPException:
             return ""
 
@@ -327,16 +388,6 @@ class Desk:
 async def only_code(text: str) -> str:
     """The code of a text that was handed in as code: without the fences, where it has some."""
     return (await code_of(text) or text) if "```" in text else text
-
-
-def _wanted(asked: Asked) -> Language | None:
-    """The language to answer in: that of the person's Discord, else that of the text.
-
-    English is what Discord is set to unless somebody chose another language, so it does not count
-    as a choice.
-    """
-    language = language_of(asked.locale.value)
-    return None if language is Language.EN else language
 
 
 def _asker(asked: Asked) -> Asker:
@@ -354,12 +405,3 @@ def _message_of(asked: Asked) -> discord.Message:
 def _as_post(code: str, report: RunReport) -> str:
     """A run as the post that a learner would make of it: the code and its error."""
     return f"```python\n{code}\n```\n\n{error_text(report.result)}"
-
-
-async def _deliver(asked: Asked, reply: Reply, view: discord.ui.View) -> discord.InteractionMessage:
-    return await asked.edit_original_response(
-        content=reply.content or None,
-        embeds=list(reply.embeds),
-        attachments=reply.files(),
-        view=view,
-    )

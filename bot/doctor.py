@@ -13,6 +13,8 @@ from bot.assembly import build_library, build_pool, build_searcher
 from bot.settings import Settings, SettingsError
 from knowledge.entry import EntryError, load_entries
 from knowledge.post import parse
+from sandbox.gpu import find_gpu
+from sandbox.protocol import Device
 from sandbox.runner import SandboxError
 
 PACKAGES = ("traceback-tutor", "torch", "sentence-transformers", "faiss-cpu", "discord.py")
@@ -48,6 +50,7 @@ async def examine() -> list[Check]:
         _entries,
         _own_entries,
         _meaning,
+        _broker,
         _sandbox,
         _gpu,
         _token,
@@ -120,31 +123,48 @@ async def _meaning(settings: Settings) -> Check:
     return Check("model and index", True, f"{model}; index under {settings.cache}")
 
 
+async def _broker(settings: Settings) -> Check:
+    try:
+        options = settings.broker_options()
+    except SettingsError as error:
+        return Check("broker", False, str(error), "See docs/operator.md, 'Workers'.")
+    if options is None:
+        return Check("broker", True, "none (TUTOR_BROKER names one); runs stay in this process")
+    from sandbox.broker import census
+
+    try:
+        workers = await census(options)
+    except SandboxError as error:
+        return Check("broker", False, str(error), "See docs/operator.md, 'Workers'.")
+    found = "; ".join(
+        f"{device}: {', '.join(names) if names else 'no worker'}"
+        for device, names in workers.items()
+    )
+    return Check(
+        "broker",
+        bool(workers[Device.CPU]),
+        f"{options.place}; {found}",
+        "Start `tutor worker` with the same TUTOR_BROKER.",
+    )
+
+
 async def _sandbox(settings: Settings) -> Check:
     try:
         async with build_pool(settings) as pool:
             return Check("sandbox", True, f"tier {pool.tier}: {pool.why}")
     except SandboxError as error:
         return Check(
-            "sandbox", False, str(error), "See docs/operator.md, 'When the sandbox refuses'."
+            "sandbox",
+            False,
+            str(error),
+            "See docs/operator.md, 'When the sandbox refuses'.",
+            needed=settings.broker is None,
         )
 
 
 async def _gpu(settings: Settings) -> Check:
-    # A child process asks, so that this one never holds a CUDA context.
-    asking = (
-        "import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else '')"
-    )
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-c",
-        asking,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    name = (await child.communicate())[0].decode(errors="replace").strip()
-    return Check("gpu", bool(name), name or "no CUDA GPU; runs take the CPU", needed=False)
+    name = await find_gpu()
+    return Check("gpu", name is not None, name or "no CUDA GPU; runs take the CPU", needed=False)
 
 
 async def _token(settings: Settings) -> Check:

@@ -24,12 +24,17 @@ Submitted: TypeAlias = Callable[
 """What happens with a form: the interaction to answer, the text, and the file if there is one."""
 
 
+_KEPT_S = 3_600.0
+"""Seconds for which a form is remembered; nobody learns that one was put away."""
+
+
 class Purpose(StrEnum):
     """What a form is for; names its texts in bot/locales."""
 
     EXPLAIN = "explain"
     RUN = "run"
     CONFIRM = "confirm"
+    CORRECT = "correct"
 
 
 class Form(Modal):
@@ -42,7 +47,7 @@ class Form(Modal):
     def __init__(
         self, purpose: Purpose, language: Language, submitted: Submitted, prefill: str = ""
     ) -> None:
-        super().__init__(title=say(language, f"modal.{purpose}.title"))
+        super().__init__(title=say(language, f"modal.{purpose}.title"), timeout=_KEPT_S)
         self._submitted = submitted
         fits = units(prefill) <= limits.MODAL_TEXT
         self._text: TextInput[Form] = TextInput(

@@ -31,12 +31,21 @@ class Failure:
         return self.shape is not None and self.shape == other.shape
 
 
+def error_text(result: Result) -> str:
+    """The traceback of a failed run with its last line, as a terminal shows it; empty for none."""
+    raised = result.exception
+    if raised is None:
+        return ""
+    last = f"{raised.type}: {raised.message}" if raised.message else raised.type
+    if last in raised.traceback:
+        return raised.traceback.strip("\n")
+    return f"{raised.traceback}\n{last}".strip("\n")
+
+
 def said_by(result: Result) -> str | None:
     """What a run printed about its own failure, as a learner would paste it; None when nothing."""
-    raised = result.exception
-    if raised is not None:
-        last = f"{raised.type}: {raised.message}"
-        return raised.traceback if last in raised.traceback else f"{raised.traceback}\n{last}"
+    if result.exception is not None:
+        return error_text(result)
     if ended_well(result) and "Warning" in result.stderr:
         return result.stderr
     return None

@@ -9,8 +9,12 @@ from urllib.parse import urlsplit
 import discord
 
 from bot import reply as limits
-from bot.fence import clip_markdown, fenced, one_line, units
+from bot.confirm import unified_diff
+from bot.fence import Keep, clip_markdown, fenced, inline, one_line, units
 from bot.locale import say
+from bot.mending import Edit
+from bot.proposal import Proposed
+from bot.repair import Candidate
 from bot.reply import Attached, Reply, embed_units
 from bot.tutor import Answer
 from knowledge.explain import Explanation
@@ -21,6 +25,8 @@ GREEN = discord.Colour(0x2E7D32)
 RED = discord.Colour(0xB3261E)
 AMBER = discord.Colour(0xB26A00)
 
+_DIFF_ROOM = 1_100
+_DIFF_LINES = 24
 WHOLE_TEXT = "explanation.md"
 _SPARE = 64
 """Room kept free for what stands between the parts of an embed."""
@@ -34,7 +40,30 @@ def explained(answer: Answer) -> Reply:
     remark = say(answer.language, f"evidence.{evidence}")
     if answer.explanation.language is not answer.language:
         remark += f" · {say(answer.language, 'answer.untranslated')}"
-    return whole(answer.explanation, remark)
+    return Reply(embeds=(brief_embed(answer.explanation, limits.EMBEDS, remark, answer.proposed),))
+
+
+def brief_embed(
+    explanation: Explanation, room: int, remark: str = "", proposed: Proposed | None = None
+) -> discord.Embed:
+    """What is wrong, in the learner's numbers, and what to change; in at most `room` UTF-16 units.
+
+    The change is a diff of the learner's own code where one is proposed, else the entry's words.
+    """
+    language = explanation.language
+    embed = discord.Embed(title=one_line(explanation.title, limits.TITLE), colour=BLUE)
+    embed.set_footer(text=" · ".join(filter(None, (remark, explanation.slug))))
+    parts = [explanation.summary.strip()]
+    if proposed is None:
+        parts.append(f"**{say(language, 'answer.fix')}**\n{explanation.fix.strip()}")
+    else:
+        change = change_sentence(proposed.candidate, language)
+        note = say(language, "answer.not_run", button=say(language, "button.repair"))
+        diff = diff_block(proposed.before, proposed.candidate.code)
+        parts.append(f"**{change}**\n{diff}\n{note}")
+    available = min(limits.DESCRIPTION, room - embed_units(embed) - _SPARE)
+    embed.description = clip_markdown("\n\n".join(parts), available).text
+    return embed
 
 
 def whole(explanation: Explanation, remark: str = "") -> Reply:
@@ -122,6 +151,25 @@ def _example(explanation: Explanation, room: int) -> str | None:
     if block.shortened or units(heading + block.text) > room:
         return None
     return heading + block.text
+
+
+def change_sentence(edit: Candidate | Edit, language: Language) -> str:
+    """What an edit of a learner's code changes, in words."""
+    return say(
+        language,
+        f"repair.{edit.rewrite.replace('-', '_')}",
+        **{
+            name: inline(value, 60) if isinstance(value, str) else value
+            for name, value in edit.values.items()
+        },
+    )
+
+
+def diff_block(before: str, after: str) -> str:
+    """The change between two programs as a coloured block, its middle left out when it is long."""
+    # Without the two lines that name the files.
+    lines = "\n".join((unified_diff(before, after) or "").splitlines()[2:])
+    return fenced(lines, _DIFF_ROOM, syntax="diff", keep=Keep.ENDS, most_lines=_DIFF_LINES).text
 
 
 def _sister(title: str, difference: str) -> str:

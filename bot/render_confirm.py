@@ -6,12 +6,19 @@ from collections.abc import Iterator, Sequence
 
 import discord
 
-from bot.confirm import Confirmation, Verdict, unified_diff
-from bot.fence import Keep, fenced, inline
+from bot.confirm import Confirmation, Verdict
+from bot.fence import inline
 from bot.locale import say
 from bot.memory import SIZES, shown
 from bot.mending import Repair
-from bot.render import AMBER, GREEN, RED, explanation_embed
+from bot.render import (
+    AMBER,
+    GREEN,
+    RED,
+    change_sentence,
+    diff_block,
+    explanation_embed,
+)
 from bot.render_run import heading_and_end
 from bot.render_scene import scene_embed
 from bot.reply import Attached, Reply, within_limits
@@ -19,8 +26,6 @@ from knowledge.language import Language
 
 WHOLE_REPAIR = "repaired.py"
 _COLOURS = {Verdict.FIXED: GREEN, Verdict.SAME_ERROR: RED}
-_DIFF_ROOM = 1_100
-_DIFF_LINES = 24
 _END_ROOM = 450
 
 
@@ -58,32 +63,22 @@ def confirmed(confirmation: Confirmation) -> Reply:
     return Reply(embeds=within_limits(embeds), attached=attached if repair else ())
 
 
-def change_sentence(repair: Repair, language: Language) -> str:
+def repair_sentence(repair: Repair, language: Language) -> str:
     """What a repair changed, in words, and how sure it is."""
-    sentences = [
-        say(
-            language,
-            f"repair.{edit.rewrite.replace('-', '_')}",
-            **{
-                name: inline(value, 60) if isinstance(value, str) else value
-                for name, value in edit.values.items()
-            },
-        )
-        for edit in repair.edits
-    ]
-    return f"{' '.join(sentences)} ({say(language, f'grade.{repair.grade}')})"
+    sentences = " ".join(change_sentence(edit, language) for edit in repair.edits)
+    return f"{sentences} ({say(language, f'grade.{repair.grade}')})"
 
 
 def _changes(confirmation: Confirmation, repair: Repair) -> Sequence[str]:
     """The repair that the tutor found, as words and as a diff, and what else would run."""
     language = confirmation.language
     alternatives = [
-        say(language, "repaired.alternative", change=change_sentence(other, language))
+        say(language, "repaired.alternative", change=repair_sentence(other, language))
         for other in confirmation.alternatives
     ]
     return (
-        f"**{change_sentence(repair, language)}**",
-        _diff(confirmation, repair),
+        f"**{repair_sentence(repair, language)}**",
+        diff_block(confirmation.before_code, repair.code),
         say(language, "repaired.body"),
         "\n".join(alternatives),
     )
@@ -93,16 +88,9 @@ def _guesses(confirmation: Confirmation) -> Iterator[str]:
     """What runs, where nothing is sure enough to be called a fix; the first one as a diff."""
     language = confirmation.language
     for number, guess in enumerate(confirmation.alternatives):
-        yield say(language, "repaired.guess", change=change_sentence(guess, language))
+        yield say(language, "repaired.guess", change=repair_sentence(guess, language))
         if number == 0:
-            yield _diff(confirmation, guess)
-
-
-def _diff(confirmation: Confirmation, repair: Repair) -> str:
-    diff = unified_diff(confirmation.before_code, repair.code) or ""
-    # Without the two lines that name the files.
-    lines = "\n".join(diff.splitlines()[2:])
-    return fenced(lines, _DIFF_ROOM, syntax="diff", keep=Keep.ENDS, most_lines=_DIFF_LINES).text
+            yield diff_block(confirmation.before_code, guess.code)
 
 
 def _body(confirmation: Confirmation) -> str:

@@ -14,7 +14,8 @@ from bot import reply as limits
 from bot.fence import Cut, Keep, fenced, inline, one_line, units
 from bot.findings import findings_embed
 from bot.locale import say
-from bot.render import GREEN, RED, explanation_embed
+from bot.outcome import error_text
+from bot.render import GREEN, RED, brief_embed
 from bot.render_scene import scene_embed
 from bot.reply import Attached, Reply, embed_units, within_limits
 from bot.tutor import ExampleRun, RunReport
@@ -51,7 +52,7 @@ def ran(report: RunReport) -> Reply:
     scene = scene_embed(result.scene, language) if result.scene else None
     findings = findings_embed(result.findings, language) if report.checked else None
     free = limits.EMBEDS - _SPARE - sum(embed_units(one) for one in (scene, findings) if one)
-    about = explanation_embed(explanation, free // 2)[0] if explanation else None
+    about = brief_embed(explanation, free // 2) if explanation else None
     free -= embed_units(about) if about else 0
     pictures, others = _pictures(result.files)
 
@@ -103,17 +104,6 @@ def example_ran(example: ExampleRun) -> Reply:
     return Reply(content=f"**{one_line(explanation.title, limits.TITLE)}**", embeds=embeds)
 
 
-def error_text(result: Result) -> str:
-    """The traceback of a failed run with its last line, as a terminal shows it; empty for none."""
-    raised = result.exception
-    if raised is None:
-        return ""
-    last = f"{raised.type}: {raised.message}" if raised.message else raised.type
-    if last in raised.traceback:
-        return raised.traceback.strip("\n")
-    return f"{raised.traceback}\n{last}".strip("\n")
-
-
 def _worded(result: Result, language: Language, family: str) -> str:
     return say(
         language,
@@ -132,6 +122,8 @@ def _notes(result: Result, language: Language, others: Sequence[str]) -> tuple[s
     notes: list[str] = []
     if result.status in _HELPED:
         notes.append(_worded(result, language, "run.help"))
+    if result.hint is not None:
+        notes.append(say(language, f"run.wall.{result.hint.wall}", most=result.hint.most))
     if result.detail and result.status in _DETAILED:
         notes.append(inline(result.detail, 300))
     if result.truncated:

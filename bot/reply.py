@@ -21,6 +21,8 @@ FILES = 10
 BYTES = 8_000_000
 """All files of a message together; Discord takes 10 MiB with everything around them."""
 LABEL = 80
+THREAD = 100
+"""The name of a thread."""
 CUSTOM_ID = 100
 MODAL_TEXT = 4_000
 

@@ -21,7 +21,7 @@ from bot.findings import ENTRY_OF, finding_sentence
 from bot.locale import say
 from bot.mending import Repair
 from bot.prove import Proven
-from bot.render_confirm import change_sentence, completion_notes, estimate_sentences
+from bot.render_confirm import completion_notes, estimate_sentences, repair_sentence
 from bot.tables import failing_line, layers_table, things_table
 from bot.tutor import Answer, RunReport
 from knowledge.explain import Explanation
@@ -204,12 +204,12 @@ def show_confirmation(confirmation: Confirmation, *, as_json: bool) -> None:
     for note in (*completion_notes(confirmation), *estimate_sentences(confirmation)):
         _console.print(Markdown(note))
     if repair is not None:
-        _console.print(Markdown(change_sentence(repair, language)))
+        _console.print(Markdown(repair_sentence(repair, language)))
         diff = unified_diff(confirmation.before_code, confirmation.code) or ""
         _console.print(Syntax(visible(diff), "diff", background_color="default"))
     for other in confirmation.alternatives:
         key = "repaired.alternative" if repair else "repaired.guess"
-        _console.print(Markdown(say(language, key, change=change_sentence(other, language))))
+        _console.print(Markdown(say(language, key, change=repair_sentence(other, language))))
     for result in (confirmation.before, confirmation.after):
         if result is not None:
             _console.rule()

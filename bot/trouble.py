@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from typing import Any
 
 import aiohttp
 import discord
 from discord import app_commands
+from sqlalchemy.exc import SQLAlchemyError
 
-from bot.fence import one_line
+from bot.conduct import NotAllowed, TooSoon
+from bot.delivery import NobodyWaits, TooLate, tell
+from bot.fence import inline, one_line
 from bot.inputs import InputError
 from bot.locale import catalogue, language_of, say
 from bot.tutor import NotProvable, UnknownEntry
@@ -44,9 +48,28 @@ def sentence(error: BaseException, language: Language) -> str:
             return say(language, "trouble.device", device=device)
         case TooManyRuns():
             return say(language, f"trouble.too_many.{error.reason}", most=str(error.most))
+        case TooSoon():
+            when = f"<t:{math.ceil(error.until.timestamp())}:R>"
+            return say(language, "trouble.too_soon", when=when)
+        case NotAllowed():
+            role = f"<@&{error.role}>"
+            return say(language, f"trouble.not_allowed.{error.right}", role=role)
+        case TooLate():
+            return say(language, "trouble.too_late")
+        case discord.Forbidden():
+            _log.warning("Discord forbids: %s", error.text)
+            return say(language, "trouble.forbidden")
+        case discord.DiscordServerError() | aiohttp.ClientError() | TimeoutError():
+            # Only its kind: the address of an interaction holds the interaction's token.
+            _log.warning("Discord is out of order: %s", type(error).__name__)
+            return say(language, "trouble.discord")
+        case SQLAlchemyError() | ConnectionError():
+            # Not the whole: it would hold what was to be written down.
+            _log.error("The database is out of reach: %s", getattr(error, "orig", error))
+            return say(language, "trouble.database")
         case SandboxError():
             _log.warning("The sandbox refused a run: %s", error)
-            return say(language, "trouble.sandbox", reason=error)
+            return say(language, "trouble.sandbox", reason=inline(str(error), 500))
     number = secrets.token_hex(4)
     _log.error("Trouble %s", number, exc_info=error)
     return say(language, "trouble.unexpected", id=number)
@@ -66,14 +89,11 @@ def _about_input(error: InputError, language: Language) -> str:
 
 async def apologize(interaction: discord.Interaction[Any], error: BaseException) -> None:
     """Tell the person who pressed or typed, where only they see it when that is still possible."""
-    text = sentence(error, language_of(interaction.locale.value))
+    if isinstance(error, app_commands.CommandInvokeError):
+        error = error.original
     try:
-        if not interaction.response.is_done():
-            await interaction.response.send_message(text, ephemeral=True)
-        elif interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
-            await interaction.edit_original_response(content=text, embeds=[], view=None)
-        else:
-            await interaction.followup.send(text, ephemeral=True)
-    except (discord.HTTPException, aiohttp.ClientError, OSError) as failure:
-        # Only its kind: the address of an interaction holds the interaction's token.
-        _log.warning("Could not tell about the trouble: %s", type(failure).__name__)
+        if isinstance(error, NobodyWaits):
+            raise error
+        await tell(interaction, sentence(error, language_of(interaction.locale.value)))
+    except NobodyWaits as nobody:
+        _log.info("%s", nobody)

@@ -11,6 +11,7 @@ from functools import partial
 from bot.confirm import Confirmation, Confirmer
 from bot.inputs import require_text
 from bot.outcome import said_by
+from bot.proposal import Proposed, propose
 from bot.simulation import needs_simulation
 from knowledge.entry import Entry
 from knowledge.explain import Explanation, explain
@@ -45,6 +46,8 @@ class Answer:
     """The explanation that fits; None where silence is better in a channel."""
     candidates: tuple[Explanation, ...]
     """Up to three nearest explanations, best first, also when none is sure."""
+    proposed: Proposed | None = None
+    """A sure change to the post's own code, not run yet."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,10 @@ class Tutor:
         spoken = language or post.language
         ranking = self._searcher.search(post)
         candidates = tuple(self._explain(match, spoken) for match in ranking.matches[:NEAREST])
-        answered = ranking.answered and bool(candidates)
-        return Answer(post, spoken, ranking, candidates[0] if answered else None, candidates)
+        if not (ranking.answered and candidates):
+            return Answer(post, spoken, ranking, None, candidates)
+        proposed = propose(post, ranking.matches[0])
+        return Answer(post, spoken, ranking, candidates[0], candidates, proposed)
 
     def _explain(self, match: Match, language: Language) -> Explanation:
         return explain(match.entry, match.slots, language, self._searcher.by_slug)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import aiohttp
 import discord
 
+from bot.delivery import Code, ran_out
 from bot.fence import Keep, fenced
 from bot.inputs import InputError
 from bot.locale import say
@@ -75,11 +76,16 @@ class Run:
                 message = await self._asked.edit_original_response(
                     content=text, view=stop_view(self._asked.user.id, self._language)
                 )
-            except discord.NotFound:
-                # The message was taken away: nobody waits for the result.
-                self.stop()
-                return
-            except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            except discord.HTTPException as error:
+                if error.code == Code.UNKNOWN_MESSAGE:
+                    # The message was taken away: nobody waits for the result.
+                    self.stop()
+                    return
+                if ran_out(error):
+                    return  # the result will come by another way
+                _log.info("Progress could not be shown: %s %s", error.status, error.code)
+                continue
+            except (aiohttp.ClientError, OSError) as error:
                 _log.info("Progress could not be shown: %s", type(error).__name__)
                 continue
             shown, self.message_id = text, message.id

@@ -30,10 +30,9 @@ def answer_view(
     asker_id: int,
     *,
     runnable: bool,
-    others: bool,
     repairable: bool = False,
 ) -> View:
-    """The buttons under an explanation. Needs a running event loop, as every View does.
+    """The buttons under a brief explanation. Needs a running event loop, as every View does.
 
     `repairable` tells that the post holds code of its own.
     """
@@ -43,9 +42,19 @@ def answer_view(
     if runnable:
         view.add_item(ExampleButton(language, slug))
     view.add_item(ConfirmButton(language))
+    view.add_item(ShowButton(slug, 0, say(language, "button.details")))
+    view.add_item(DeleteButton(asker_id, language))
+    return view
+
+
+def details_view(language: Language, slug: str, *, runnable: bool, others: bool) -> View:
+    """The buttons under a whole explanation, which only the one who opened it sees."""
+    view = View(timeout=None)
+    if runnable:
+        view.add_item(ExampleButton(language, slug))
+    view.add_item(ConfirmButton(language))
     if others:
         view.add_item(OthersButton(language))
-    view.add_item(DeleteButton(asker_id, language))
     return view
 
 
@@ -89,6 +98,7 @@ async def _guarded(
 ) -> None:
     """Run what a button does; a failure becomes a sentence for the one who pressed it."""
     try:
+        interaction.client.desk.conduct.admit(interaction)
         await action()
     except Exception as error:
         await apologize(interaction, error)
@@ -174,6 +184,16 @@ class RepairButton(_SpokenButton, template=r"tutor:repair:(?P<language>en|ja|zh)
     async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
         """Look for a repair."""
         await interaction.client.desk.repair(interaction, self.language)
+
+
+class CorrectButton(_SpokenButton, template=r"tutor:correct:(?P<language>en|ja|zh)"):
+    """Asks for a better text than the one that was read from a picture."""
+
+    name = "correct"
+
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """Open the form."""
+        await interaction.client.desk.correct(interaction, self.language)
 
 
 class PictureButton(_SpokenButton, template=r"tutor:picture:(?P<language>en|ja|zh)"):
@@ -277,6 +297,7 @@ BUTTONS = (
     ExampleButton,
     ConfirmButton,
     PictureButton,
+    CorrectButton,
     OthersButton,
     ShowButton,
     StopButton,

@@ -14,6 +14,8 @@ from knowledge.search import Searcher
 from sandbox.pool import Pool
 from sandbox.waiting import WaitingRoom
 
+pytest_plugins = ["discord_requests", "queue_parts"]
+
 
 @pytest.fixture(scope="session")
 def searcher() -> Searcher:

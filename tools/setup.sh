@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up what a fresh Debian or Ubuntu lacks.   tools/setup.sh run|dev|browser VENV
+# Sets up what a fresh Debian or Ubuntu lacks.   tools/setup.sh run|dev|browser|services|containers|bench VENV
 # Root is asked for system packages only, and only when one is missing; each is named.
 set -euo pipefail
 what=$1
@@ -25,6 +25,10 @@ install_packages() {
     echo "Installing system packages: $*" >&2
     as_root apt-get update -qq
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+known() { # $1: a package that not every release has
+    command -v apt-cache >/dev/null && [ -n "$(apt-cache show "$1" 2>/dev/null)" ]
 }
 
 find_python() {
@@ -71,8 +75,31 @@ browser)
     # The tests of the page drive a real browser.
     command -v chromium >/dev/null || command -v google-chrome >/dev/null || install_packages chromium
     ;;
+services)
+    # The tests start a PostgreSQL and a Redis of their own; Debian puts initdb beside the path.
+    missing=()
+    command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
+    command -v redis-server >/dev/null || missing+=(redis-server)
+    [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+    ;;
+containers)
+    # The tests bring the containers up; they start the engine themselves where none runs.
+    missing=()
+    command -v dockerd >/dev/null || docker version >/dev/null 2>&1 || missing+=(docker.io)
+    # Later releases part the client from the engine.
+    if ! command -v docker >/dev/null && known docker-cli; then missing+=(docker-cli); fi
+    command -v debootstrap >/dev/null || missing+=(debootstrap)
+    if ! docker compose version >/dev/null 2>&1 && ! command -v docker-compose >/dev/null; then
+        if known docker-compose-v2; then missing+=(docker-compose-v2); else missing+=(docker-compose); fi
+    fi
+    [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+    ;;
+bench)
+    # What the sandbox is compared with; without it the bench says so and goes on.
+    command -v bwrap >/dev/null || (install_packages bubblewrap) || true
+    ;;
 *)
-    echo "usage: tools/setup.sh run|dev|browser VENV" >&2
+    echo "usage: tools/setup.sh run|dev|browser|services|containers|bench VENV" >&2
     exit 2
     ;;
 esac

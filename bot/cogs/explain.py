@@ -8,7 +8,9 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.delivery import defer, open_form
 from bot.inputs import InputError
+from bot.install import is_reachable
 from bot.locale import language_of
 from bot.modals import Form, Purpose
 from bot.translate import localized
@@ -51,7 +53,7 @@ class ExplainCog(commands.Cog):
         """Explain a text or a file; open a form when neither is given."""
         if text is None and file is None:
             language = language_of(interaction.locale.value)
-            await interaction.response.send_modal(Form(Purpose.EXPLAIN, language, self._explain))
+            await open_form(interaction, Form(Purpose.EXPLAIN, language, self._explain))
         else:
             await self._explain(interaction, text or "", file)
 
@@ -67,8 +69,8 @@ class ExplainCog(commands.Cog):
         self, interaction: discord.Interaction[TutorBot], message: discord.Message
     ) -> None:
         """Explain a message, or the one that it replies to."""
-        await interaction.response.defer(thinking=True)
-        text = await self._desk.intake.text(message)
-        if not text.strip():
+        await defer(interaction)
+        taken = await self._desk.intake.take(message, reachable=is_reachable(interaction))
+        if not taken.text.strip():
             raise InputError("no_text", "The message holds no text.")
-        await self._desk.explain(interaction, text, post_id=message.id)
+        await self._desk.explain(interaction, taken, post_id=message.id)

@@ -8,8 +8,9 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.desk import only_code
+from bot.delivery import defer, open_form
 from bot.inputs import InputError
+from bot.install import is_reachable
 from bot.intake import code_of
 from bot.locale import language_of
 from bot.modals import Form, Purpose
@@ -62,16 +63,17 @@ class RunCog(commands.Cog):
         check: bool = False,
     ) -> None:
         """Run code or a file; open a form when neither is given."""
+        await self._desk.conduct.require_run(interaction, Device(device))
 
         async def submitted(
             sent: discord.Interaction[TutorBot], text: str, given: discord.Attachment | None
         ) -> None:
-            handed_in = await self._desk.receive(sent, text, given)
-            await self._desk.run(sent, await only_code(handed_in), Device(device), check=check)
+            handed_in = await self._desk.receive_code(sent, text, given)
+            await self._desk.run(sent, handed_in, Device(device), check=check)
 
         if code is None and file is None:
             language = language_of(interaction.locale.value)
-            await interaction.response.send_modal(Form(Purpose.RUN, language, submitted))
+            await open_form(interaction, Form(Purpose.RUN, language, submitted))
         else:
             await submitted(interaction, code or "", file)
 
@@ -79,8 +81,10 @@ class RunCog(commands.Cog):
         self, interaction: discord.Interaction[TutorBot], message: discord.Message
     ) -> None:
         """Run the code of a message, or of the one that it replies to."""
-        await interaction.response.defer(thinking=True)
-        code = await code_of(await self._desk.intake.text(message))
+        await self._desk.conduct.require_run(interaction)
+        await defer(interaction)
+        taken = await self._desk.intake.take(message, reachable=is_reachable(interaction))
+        code = await code_of(taken.text)
         if code is None:
             raise InputError("no_code", "The message holds no Python code.")
         await self._desk.run(interaction, code, post_id=message.id)

@@ -6,18 +6,20 @@ import asyncio
 import contextlib
 import json
 import secrets
+import time
 from collections import deque
 from dataclasses import dataclass, field
-from enum import IntEnum, IntFlag
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from bot.local import payloads
+from bot.local.faults import Plan
 from bot.local.model import JSON, Channel, ChannelType, Message
+from bot.local.opcodes import Close, Intent, Op
+from bot.local.pulse import Pulse
 from bot.local.world import (
     APPLICATION_ID,
-    GUILD_ID,
     Change,
     InteractionStarted,
     MessageCreated,
@@ -25,6 +27,7 @@ from bot.local.world import (
     MessageEdited,
     PresenceChanged,
     Reacted,
+    ThreadCreated,
     Typing,
     World,
 )
@@ -35,44 +38,6 @@ KEPT_SESSIONS = 64
 # Seconds. An answer faster than any real network confuses discord.py, which notes the moment of
 # sending in another thread and would report a latency of a whole heartbeat interval.
 _ACK_AFTER = 0.02
-
-
-class Op(IntEnum):
-    DISPATCH = 0
-    HEARTBEAT = 1
-    IDENTIFY = 2
-    PRESENCE = 3
-    VOICE_STATE = 4
-    RESUME = 6
-    RECONNECT = 7
-    REQUEST_MEMBERS = 8
-    INVALID_SESSION = 9
-    HELLO = 10
-    HEARTBEAT_ACK = 11
-
-
-class Intent(IntFlag):
-    GUILDS = 1 << 0
-    GUILD_MESSAGES = 1 << 9
-    GUILD_REACTIONS = 1 << 10
-    GUILD_TYPING = 1 << 11
-    DM_MESSAGES = 1 << 12
-    DM_REACTIONS = 1 << 13
-    DM_TYPING = 1 << 14
-    MESSAGE_CONTENT = 1 << 15
-
-
-class Close(IntEnum):
-    """Why the gateway hangs up. Codes of 4004, 4010 and 4014 tell the client not to return."""
-
-    UNKNOWN_OPCODE = 4001
-    DECODE_ERROR = 4002
-    NOT_AUTHENTICATED = 4003
-    AUTHENTICATION_FAILED = 4004
-    ALREADY_AUTHENTICATED = 4005
-    TIMED_OUT = 4009
-    INVALID_SHARD = 4010
-    DISALLOWED_INTENTS = 4014
 
 
 @dataclass(eq=False)
@@ -88,8 +53,11 @@ class Session:
 
     def owns(self, channel: Channel) -> bool:
         """Whether this shard hears of `channel`; direct messages go to the first one."""
-        home = (channel.guild_id >> 22) % self.shard[1] if channel.guild_id else 0
-        return self.shard[0] == home
+        return self.hosts(channel.guild_id) if channel.guild_id else self.shard[0] == 0
+
+    def hosts(self, guild_id: int) -> bool:
+        """Whether this shard hears of a guild."""
+        return self.shard[0] == (guild_id >> 22) % self.shard[1]
 
     def dispatch(self, event: str, data: JSON) -> None:
         """Number an event, remember it, and send it if the client is there."""
@@ -118,12 +86,22 @@ class Gateway:
     """All sessions, and the way from a change of the world to their events."""
 
     def __init__(
-        self, world: World, *, message_content: bool = True, heartbeat_ms: int = HEARTBEAT_MS
+        self,
+        world: World,
+        *,
+        message_content: bool = True,
+        heartbeat_ms: int = HEARTBEAT_MS,
+        faults: Plan | None = None,
     ) -> None:
         self.world = world
+        self._faults = faults or Plan()
         self.url = ""  # set once the port is known
         self._message_content = message_content
         self.heartbeat_ms = heartbeat_ms
+        self.shards = 1
+        """How many shards a bot is advised to have."""
+        self.pulses: deque[Pulse] = deque(maxlen=KEPT_SESSIONS)
+        """Those of the last connections."""
         self._sessions: dict[str, Session] = {}
         self._sockets: dict[Session, WebSocket] = {}
         self.heartbeats = 0
@@ -141,11 +119,14 @@ class Gateway:
         await socket.accept()
         outgoing: asyncio.Queue[str] = asyncio.Queue()
         outgoing.put_nowait(_frame(Op.HELLO, {"heartbeat_interval": self.heartbeat_ms}))
-        sender = asyncio.create_task(_send(socket, outgoing))
+        pulse = Pulse(self.heartbeat_ms / 1000)
+        self.pulses.append(pulse)
+        sender = asyncio.create_task(_send(socket, outgoing, pulse))
         session: Session | None = None
         try:
             while True:
-                session = await self._receive(socket, outgoing, session)
+                session = await self._receive(socket, outgoing, session, pulse)
+                pulse.shard = session.shard[0] if session else None
         except Hangup as hangup:
             await _close(socket, hangup.code)
         except WebSocketDisconnect:
@@ -158,7 +139,11 @@ class Gateway:
                 self.world.tell(PresenceChanged())
 
     async def _receive(
-        self, socket: WebSocket, outgoing: asyncio.Queue[str], session: Session | None
+        self,
+        socket: WebSocket,
+        outgoing: asyncio.Queue[str],
+        session: Session | None,
+        pulse: Pulse,
     ) -> Session | None:
         """Handle one frame; returns the session that the connection now belongs to."""
         try:
@@ -172,13 +157,15 @@ class Gateway:
             op, data = int(frame["op"]), frame.get("d")
         except (ValueError, KeyError, TypeError):
             raise Hangup(Close.DECODE_ERROR) from None
+        if fault := self._faults.on_frame(op):
+            if fault.answer is not None:
+                outgoing.put_nowait(_frame(*fault.answer))
+            return session
         match op:
             case Op.HEARTBEAT:
                 self.heartbeats += 1
-                acknowledgement = _frame(Op.HEARTBEAT_ACK, None)
-                asyncio.get_running_loop().call_later(
-                    _ACK_AFTER, outgoing.put_nowait, acknowledgement
-                )
+                pulse.came.append(time.monotonic())
+                asyncio.get_running_loop().call_later(_ACK_AFTER, outgoing.put_nowait, _ACK)
             case Op.IDENTIFY:
                 if session is not None:
                     raise Hangup(Close.ALREADY_AUTHENTICATED)
@@ -211,14 +198,13 @@ class Gateway:
             raise Hangup(Close.DISALLOWED_INTENTS)
         session = Session(intents, (shard_id, shard_count), outgoing=outgoing)
         self._remember(session, socket)
-        guild_here = session.owns(next(iter(self.world.channels.values())))
-        guilds = [{"id": str(GUILD_ID), "unavailable": True}] if guild_here else []
+        guilds = [one for one in self.world.guilds.values() if session.hosts(one.id)]
         session.dispatch(
             "READY",
             {
                 "v": 10,
                 "user": payloads.bot_user_json(self.world),
-                "guilds": guilds,
+                "guilds": [{"id": str(one.id), "unavailable": True} for one in guilds],
                 "session_id": session.id,
                 "session_type": "normal",
                 "resume_gateway_url": self.url,
@@ -235,8 +221,8 @@ class Gateway:
                 "geo_ordered_rtc_regions": [],
             },
         )
-        if guild_here and intents & Intent.GUILDS:
-            session.dispatch("GUILD_CREATE", payloads.guild_json(self.world))
+        for guild in guilds if intents & Intent.GUILDS else ():
+            session.dispatch("GUILD_CREATE", payloads.guild_json(self.world, guild))
         return session
 
     def _resume(self, socket: WebSocket, outgoing: asyncio.Queue[str], data: Any) -> Session | None:
@@ -269,15 +255,16 @@ class Gateway:
             del self._sessions[kept.id]
 
     def _members(self, session: Session, data: Any) -> None:
+        guild_id = int((data or {}).get("guild_id") or 0)
         query = str((data or {}).get("query") or "").lower()
         wanted = {str(item) for item in (data or {}).get("user_ids") or []}
         members = [
-            payloads.member_json(self.world, user)
+            payloads.member_json(self.world, user, guild_id)
             for user in self.world.users
             if user.username.startswith(query) and (not wanted or str(user.id) in wanted)
         ]
         chunk: JSON = {
-            "guild_id": str(GUILD_ID),
+            "guild_id": str(guild_id),
             "members": members,
             "chunk_index": 0,
             "chunk_count": 1,
@@ -310,7 +297,8 @@ class Gateway:
     def _on_change(self, change: Change) -> None:
         for session in tuple(self._sessions.values()):
             for event, data in self._events(session, change):
-                session.dispatch(event, data)
+                for _ in range(self._faults.copies(event)):
+                    session.dispatch(event, data)
 
     def _events(self, session: Session, change: Change) -> list[tuple[str, JSON]]:
         match change:
@@ -323,6 +311,11 @@ class Gateway:
                 if not self._hears(session, message):
                     return []
                 return [("MESSAGE_DELETE", _where(message))]
+            case ThreadCreated(thread):
+                if not session.owns(thread) or not session.intents & Intent.GUILDS:
+                    return []
+                body = payloads.channel_json(self.world, thread)
+                return [("THREAD_CREATE", {**body, "newly_created": True})]
             case InteractionStarted(interaction):
                 if not session.owns(interaction.channel):
                     return []
@@ -388,10 +381,16 @@ def _frame(op: Op, data: Any, sequence: int | None = None, event: str | None = N
     return json.dumps({"t": event, "s": sequence, "op": int(op), "d": data}, separators=(",", ":"))
 
 
-async def _send(socket: WebSocket, outgoing: asyncio.Queue[str]) -> None:
+_ACK = _frame(Op.HEARTBEAT_ACK, None)
+
+
+async def _send(socket: WebSocket, outgoing: asyncio.Queue[str], pulse: Pulse) -> None:
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the other side went away
         while True:
-            await socket.send_text(await outgoing.get())
+            frame = await outgoing.get()
+            await socket.send_text(frame)
+            if frame == _ACK:
+                pulse.acknowledged.append(time.monotonic())
 
 
 async def _close(socket: WebSocket, code: int) -> None:

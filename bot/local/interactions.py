@@ -10,9 +10,10 @@ import secrets
 import time
 from collections.abc import Sequence
 
-from bot.local import errors
+from bot.local import errors, resolved
 from bot.local.commands import Slash
-from bot.local.limits import check_message, check_modal
+from bot.local.faults import Plan
+from bot.local.limits import check_choices, check_message, check_modal
 from bot.local.model import (
     JSON,
     NO_FLAGS,
@@ -27,14 +28,9 @@ from bot.local.model import (
     ResponseType,
     Upload,
     User,
+    walk,
 )
-from bot.local.payloads import (
-    attachment_json,
-    channel_json,
-    member_json,
-    message_json,
-    user_json,
-)
+from bot.local.payloads import attachment_json, message_json
 from bot.local.world import InteractionMoved, InteractionStarted, World
 
 ANSWER_WITHIN = 3.0  # seconds
@@ -44,8 +40,15 @@ TOKEN_LIFE = 15 * 60.0  # seconds
 class Interactions:
     """All interactions that can still be answered."""
 
-    def __init__(self, world: World, *, answer_within: float = ANSWER_WITHIN) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        answer_within: float = ANSWER_WITHIN,
+        faults: Plan | None = None,
+    ) -> None:
         self.world = world
+        self._faults = faults or Plan()
         self._answer_within = answer_within
         self._by_token: dict[str, Interaction] = {}
 
@@ -63,7 +66,7 @@ class Interactions:
     ) -> Interaction:
         """Use a slash command; `values` are the filled-in options, as Discord sends them."""
         data = slash.data(values)
-        data |= _resolved(attachments)
+        data |= _resolved(attachments, resolved.of_options(self.world, values))
         return self._start(InteractionType.COMMAND, user, channel, data, locale, name=slash.name)
 
     def autocomplete(
@@ -108,7 +111,7 @@ class Interactions:
         }
         if component["type"] != 2:
             data["values"] = [*values]
-            data |= self._chosen(component["type"], values)
+            data |= _resolved(picked=resolved.resolved_json(self.world, component["type"], values))
         return self._start(
             InteractionType.COMPONENT, user, message.channel, data, locale, message=message
         )
@@ -126,7 +129,7 @@ class Interactions:
         data = {
             "custom_id": modal.get("custom_id", ""),
             "components": components,
-            **_resolved(attachments),
+            **_resolved(attachments, resolved.of_form(self.world, walk(components))),
         }
         return self._start(
             InteractionType.MODAL,
@@ -166,7 +169,10 @@ class Interactions:
             parent=parent,
         )
         self._by_token[interaction.token] = interaction
-        asyncio.get_running_loop().call_later(self._answer_within, self._give_up, interaction)
+        if self._faults.on_interaction():
+            self._give_up(interaction)
+        else:
+            asyncio.get_running_loop().call_later(self._answer_within, self._give_up, interaction)
         self.world.tell(InteractionStarted(interaction))
         return interaction
 
@@ -226,9 +232,11 @@ class Interactions:
                     self._edit(interaction.message, data, uploads)
                 interaction.response = interaction.message
             case ResponseType.CHOICES:
-                interaction.choices = list(data.get("choices") or [])[:25]
+                choices = data.get("choices") or []
+                check_choices(choices)
+                interaction.choices = choices
             case ResponseType.MODAL:
-                if interaction.type is InteractionType.MODAL:
+                if interaction.type in (InteractionType.MODAL, InteractionType.AUTOCOMPLETE):
                     raise errors.ApiError(400, 50035, "Invalid Form Body")
                 check_modal(data)
                 interaction.modal = data
@@ -303,31 +311,18 @@ class Interactions:
     def delete(self, token: str, reference: str) -> None:
         self.world.delete(self.message(token, reference))
 
+    def age(self, interaction: Interaction, seconds: float) -> None:
+        """Let an interaction have been started that much earlier."""
+        interaction.created -= seconds
+
     def dismiss(self, message: Message) -> None:
         """A person puts an ephemeral message away; the bot hears nothing of it."""
         self.world.delete(message)
 
-    def _chosen(self, component_type: int, values: Sequence[str]) -> JSON:
-        """The channels or users that an entity select resolved to; the guild has no roles."""
-        if component_type == 8:
-            channels = [self.world.channel(int(value)) for value in values]
-            shown = {str(item.id): channel_json(self.world, item) for item in channels}
-            return {"resolved": {"channels": shown}}
-        if component_type not in (5, 7):
-            return {}
-        users = [self.world.user(int(value)) for value in values]
-        return {
-            "resolved": {
-                "users": {str(user.id): user_json(user) for user in users},
-                "members": {
-                    str(user.id): member_json(self.world, user, with_user=False) for user in users
-                },
-            }
-        }
 
-
-def _resolved(attachments: Sequence[Attachment]) -> JSON:
-    if not attachments:
-        return {}
-    shown = {str(item.id): attachment_json(item) for item in attachments}
-    return {"resolved": {"attachments": shown}}
+def _resolved(attachments: Sequence[Attachment] = (), picked: JSON | None = None) -> JSON:
+    """The part of an interaction's data that says what its ids stand for; empty without any."""
+    shown = {**(picked or {})}
+    if attachments:
+        shown["attachments"] = {str(item.id): attachment_json(item) for item in attachments}
+    return {"resolved": shown} if shown else {}

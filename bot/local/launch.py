@@ -16,6 +16,13 @@ from bot.local.server import LocalDiscord, LocalDiscordError
 
 __all__ = ["LocalDiscordError", "launch"]
 
+_TRYING_OUT = {
+    f"TUTOR_{what}_PER_{whose}": "off"
+    for what in ("POSTS", "COMMANDS")
+    for whose in ("USER", "CHANNEL", "GUILD")
+} | {"TUTOR_REPEAT_MINUTES": "0"}
+"""Settings unless others are given: here one person pastes the same example again and again."""
+
 
 async def launch(host: str, port: int) -> None:
     """Serve until interrupted.
@@ -30,6 +37,7 @@ async def launch(host: str, port: int) -> None:
     with tempfile.TemporaryDirectory(prefix="tutor-local-") as state:
         async with LocalDiscord(host, port, token=token) as discord:
             environment = {
+                **_TRYING_OUT,
                 **os.environ,
                 **discord.environment(),
                 "TUTOR_TOKEN": token,

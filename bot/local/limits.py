@@ -13,6 +13,8 @@ MAX_EMBEDS_TOGETHER = 6_000  # characters over all embeds of a message
 MAX_FILE_BYTES = 10 * 1024 * 1024
 MAX_FILES = 10
 MAX_SLASH_STRING = 6_000
+MAX_MENTIONS = 100
+MAX_CHOICES = 25
 
 _ACTION_ROW, _BUTTON, _STRING_SELECT, _TEXT_INPUT = 1, 2, 3, 4
 _ENTITY_SELECTS = (5, 6, 7, 8)
@@ -32,11 +34,30 @@ def check_message(payload: JSON) -> None:
     if Flag(int(payload.get("flags") or 0)) & Flag.COMPONENTS_V2:
         faults.add(("flags",), "NOT_SUPPORTED", "The local Discord shows no components v2.")
     _rows(faults, payload.get("components") or [])
+    _mentions(faults, payload.get("allowed_mentions") or {})
+    if payload.get("enforce_nonce") and payload.get("nonce") is None:
+        faults.add(("nonce",), "BASE_TYPE_REQUIRED", "This field is required")
     if len(payload.get("attachments") or []) > MAX_FILES:
         faults.add(
             ("attachments",), "BASE_TYPE_MAX_LENGTH", f"Must be {MAX_FILES} or fewer in length."
         )
     faults.check()
+
+
+def _mentions(faults: Faults, allowed: JSON) -> None:
+    for kind in ("users", "roles"):
+        if allowed.get(kind) and kind in (allowed.get("parse") or []):
+            faults.add(
+                ("allowed_mentions",),
+                "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE",
+                f"parse:['{kind}'] and {kind}: [ids...] are mutually exclusive.",
+            )
+        if len(allowed.get(kind) or []) > MAX_MENTIONS:
+            faults.add(
+                ("allowed_mentions", kind),
+                "BASE_TYPE_MAX_LENGTH",
+                f"Must be {MAX_MENTIONS} or fewer in length.",
+            )
 
 
 def _embeds(faults: Faults, embeds: list[JSON]) -> None:
@@ -152,6 +173,17 @@ def _unique_custom_ids(faults: Faults, components: list[JSON]) -> None:
         )
 
 
+def check_choices(choices: list[JSON]) -> None:
+    """Raise `Invalid Form Body` for suggestions that Discord would refuse."""
+    faults = Faults()
+    faults.between(("data", "choices"), choices, 0, MAX_CHOICES)
+    for index, choice in enumerate(choices):
+        here: Path = ("data", "choices", index)
+        faults.between((*here, "name"), choice.get("name"), 1, 100)
+        faults.longest((*here, "value"), choice.get("value"), 100)
+    faults.check()
+
+
 def check_modal(modal: JSON) -> None:
     """Raise `Invalid Form Body` for a form that Discord would refuse."""
     faults = Faults()
@@ -173,7 +205,7 @@ def check_modal(modal: JSON) -> None:
                 faults,
                 (*path, "component"),
                 row.get("component") or {},
-                allowed=(_STRING_SELECT, _TEXT_INPUT, _FILE_UPLOAD),
+                allowed=(_STRING_SELECT, *_ENTITY_SELECTS, _TEXT_INPUT, _FILE_UPLOAD),
             )
         elif row.get("type") == _TEXT_DISPLAY:
             faults.between((*path, "content"), row.get("content"), 1, 4_000)

@@ -30,6 +30,7 @@ class Snowflakes:
 class ChannelType(IntEnum):
     TEXT = 0
     DM = 1
+    PUBLIC_THREAD = 11
 
 
 class CommandType(IntEnum):
@@ -87,17 +88,37 @@ class User:
 
 
 @dataclass(frozen=True)
+class Guild:
+    """What people call a server."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role of the first guild."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True)
 class Channel:
-    """A text channel of the guild, or a direct conversation of one person with the bot."""
+    """A text channel or thread of a guild, or one person's direct conversation with the bot."""
 
     id: int
     name: str
     topic: str = ""
     guild_id: int | None = None
     person: User | None = None
+    parent_id: int | None = None  # set on threads
+    owner_id: int | None = None  # who began the thread
 
     @property
     def type(self) -> ChannelType:
+        if self.parent_id:
+            return ChannelType.PUBLIC_THREAD
         return ChannelType.TEXT if self.guild_id else ChannelType.DM
 
 

@@ -10,16 +10,17 @@ from bot.local.model import (
     Channel,
     ChannelType,
     CommandType,
+    Guild,
     Interaction,
     InteractionType,
     Message,
     User,
 )
-from bot.local.world import APPLICATION_ID, GUILD_ID, GUILD_NAME, World
+from bot.local.world import APPLICATION_ID, GUILD_ID, World
 
 # What a member of a study group may do: see, write, react, use commands.
 MEMBER_PERMISSIONS = (
-    1 << 6 | 1 << 10 | 1 << 11 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 18 | 1 << 31 | 1 << 38
+    1 << 6 | 1 << 10 | 1 << 11 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 18 | 1 << 31 | 1 << 35 | 1 << 38
 )
 ADMINISTRATOR = 1 << 3
 _OWNER_PERMISSIONS = MEMBER_PERMISSIONS | ADMINISTRATOR | 1 << 5
@@ -49,15 +50,17 @@ def bot_user_json(world: World) -> JSON:
 
 
 def permissions(world: World, user: User) -> int:
-    """The first person owns the guild; the bot and the others are plain members."""
+    """The first person owns every guild; the bot and the others are plain members."""
     return _OWNER_PERMISSIONS if user == world.people[0] else MEMBER_PERMISSIONS
 
 
-def member_json(world: World, user: User, *, with_user: bool = True) -> JSON:
+def member_json(world: World, user: User, guild_id: int | None, *, with_user: bool = True) -> JSON:
+    """A person as a member of a guild; only the first guild has a role to hold."""
+    is_mentor = guild_id == GUILD_ID and user.id in world.mentors
     member: JSON = {
         "nick": None,
         "avatar": None,
-        "roles": [],
+        "roles": [str(world.mentor.id)] if is_mentor else [],
         "joined_at": _JOINED,
         "premium_since": None,
         "deaf": False,
@@ -82,9 +85,11 @@ def channel_json(world: World, channel: Channel) -> JSON:
     if channel.type is ChannelType.DM:
         assert channel.person is not None  # noqa: S101 - a direct channel always has one
         return {**common, "recipients": [user_json(channel.person)]}
+    if channel.type is ChannelType.PUBLIC_THREAD:
+        return {**common, **_thread_json(world, channel)}
     return {
         **common,
-        "guild_id": str(GUILD_ID),
+        "guild_id": str(channel.guild_id),
         "name": channel.name,
         "topic": channel.topic,
         "position": [*world.channels].index(channel.id),
@@ -96,11 +101,37 @@ def channel_json(world: World, channel: Channel) -> JSON:
     }
 
 
-def guild_json(world: World) -> JSON:
-    """The whole guild, as GUILD_CREATE brings it."""
+def _thread_json(world: World, channel: Channel) -> JSON:
+    count = len(world.messages(channel))
     return {
-        "id": str(GUILD_ID),
-        "name": GUILD_NAME,
+        "guild_id": str(channel.guild_id),
+        "name": channel.name,
+        "parent_id": str(channel.parent_id),
+        "owner_id": str(channel.owner_id),
+        "rate_limit_per_user": 0,
+        "permissions": str(MEMBER_PERMISSIONS),
+        "message_count": count,
+        "member_count": 1,
+        "total_message_sent": count,
+        "thread_metadata": {
+            "archived": False,
+            "archive_timestamp": _JOINED,
+            "auto_archive_duration": 1440,
+            "locked": False,
+            "create_timestamp": _JOINED,
+        },
+    }
+
+
+def guild_json(world: World, guild: Guild) -> JSON:
+    """A whole guild, as GUILD_CREATE brings it."""
+    roles = [(guild.id, "@everyone", MEMBER_PERMISSIONS)]
+    if guild.id == GUILD_ID:
+        roles.append((world.mentor.id, world.mentor.name, 0))
+    own = [channel for channel in world.channels.values() if channel.guild_id == guild.id]
+    return {
+        "id": str(guild.id),
+        "name": guild.name,
         "icon": None,
         "splash": None,
         "discovery_splash": None,
@@ -112,17 +143,18 @@ def guild_json(world: World) -> JSON:
         "explicit_content_filter": 0,
         "roles": [
             {
-                "id": str(GUILD_ID),
-                "name": "@everyone",
+                "id": str(identity),
+                "name": name,
                 "color": 0,
                 "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
                 "hoist": False,
-                "position": 0,
-                "permissions": str(MEMBER_PERMISSIONS),
+                "position": 0 if identity == guild.id else 1,
+                "permissions": str(granted),
                 "managed": False,
                 "mentionable": False,
                 "flags": 0,
             }
+            for identity, name, granted in roles
         ],
         "emojis": [],
         "features": [],
@@ -147,13 +179,15 @@ def guild_json(world: World) -> JSON:
         "unavailable": False,
         "member_count": len(world.users),
         "voice_states": [],
-        "members": [member_json(world, user) for user in world.users],
+        "members": [member_json(world, user, guild.id) for user in world.users],
         "channels": [
-            channel_json(world, channel)
-            for channel in world.channels.values()
-            if channel.type is ChannelType.TEXT
+            channel_json(world, channel) for channel in own if channel.type is ChannelType.TEXT
         ],
-        "threads": [],
+        "threads": [
+            channel_json(world, channel)
+            for channel in own
+            if channel.type is ChannelType.PUBLIC_THREAD
+        ],
         "presences": [],
         "stage_instances": [],
         "guild_scheduled_events": [],
@@ -179,7 +213,7 @@ def application_json(world: World) -> JSON:
         "interactions_endpoint_url": None,
         "role_connections_verification_url": None,
         "integration_types_config": {"0": {}, "1": {}},
-        "approximate_guild_count": 1,
+        "approximate_guild_count": len(world.guilds),
         "bot": user_json(world.bot),
     }
 
@@ -287,7 +321,9 @@ def event_message_json(world: World, message: Message) -> JSON:
     body = message_json(world, message)
     if message.channel.guild_id:
         body["guild_id"] = str(message.channel.guild_id)
-        body["member"] = member_json(world, message.author, with_user=False)
+        body["member"] = member_json(
+            world, message.author, message.channel.guild_id, with_user=False
+        )
     return body
 
 
@@ -315,7 +351,7 @@ def interaction_json(world: World, interaction: Interaction) -> JSON:
             "guild": {"id": str(channel.guild_id), "locale": "en-US", "features": []},
             "guild_locale": "en-US",
             "member": {
-                **member_json(world, interaction.user),
+                **member_json(world, interaction.user, channel.guild_id),
                 "permissions": str(permissions(world, interaction.user)),
             },
         }

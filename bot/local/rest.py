@@ -2,76 +2,48 @@
 
 from __future__ import annotations
 
-import json
-import re
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bot.local import commands, errors, payloads
+from bot.local.call import Call, read
 from bot.local.errors import ApiError
+from bot.local.faults import Plan
 from bot.local.gateway import Gateway
 from bot.local.interactions import Interactions
-from bot.local.limits import MAX_FILE_BYTES, MAX_FILES
-from bot.local.model import JSON, Channel, Message, Upload
-from bot.local.world import APPLICATION_ID, GUILD_ID, Typing, World
+from bot.local.model import JSON, Channel, Guild, Message
+from bot.local.world import APPLICATION_ID, Typing, World
 
-MAX_BODY = MAX_FILES * MAX_FILE_BYTES + 1024 * 1024  # bytes
-
-_FILE_FIELD = re.compile(r"files?\[?(\d*)\]?")
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request of the bot, taken apart: what `Observer`s see and handlers work with."""
-
-    method: str
-    template: str  # "/channels/{channel_id}/messages"
-    path: dict[str, str]
-    query: dict[str, str]
-    body: Any  # the JSON document, or None
-    uploads: tuple[Upload, ...] = ()
-
-    def number(self, name: str) -> int:
-        """A snowflake of the path. Raises `ApiError` when it is none."""
-        value = self.path[name]
-        if not value.isascii() or not value.isdigit() or len(value) > 20:
-            faults = errors.Faults()
-            faults.add((name,), "NUMBER_TYPE_COERCE", f'Value "{value[:40]}" is not snowflake.')
-            faults.check()
-        return int(value)
-
-    @property
-    def form(self) -> JSON:
-        """The body as an object. Raises `ApiError` when it is something else."""
-        if self.body is None:
-            return {}
-        if not isinstance(self.body, dict):
-            raise errors.bad_json()
-        return self.body
-
-
-# Sees every request before it is handled. May return a response of its own to inject a fault.
-Observer = Callable[[Call], Response | None]
+# Sees every request before it is handled.
+Observer = Callable[[Call], None]
+# Sees the method and template of every request that is refused, and why.
+Refusal = Callable[[str, ApiError], None]
 Handler = Callable[[Call], Any]
 
 
 class Rest:
     """The routes, their handlers and who watches them."""
 
-    def __init__(self, world: World, interactions: Interactions, gateway: Gateway) -> None:
+    def __init__(
+        self,
+        world: World,
+        interactions: Interactions,
+        gateway: Gateway,
+        faults: Plan | None = None,
+    ) -> None:
         self.world = world
         self.interactions = interactions
         self.gateway = gateway
         self.observers: list[Observer] = []
+        self.refusals: list[Refusal] = []
+        self._faults = faults or Plan()
 
     def app(self) -> Starlette:
         """The application to mount at /api/v10."""
@@ -98,6 +70,7 @@ class Rest:
             ("POST", "/channels/{channel_id}/typing", self._typing),
             ("GET", "/channels/{channel_id}/messages", self._messages),
             ("POST", "/channels/{channel_id}/messages", self._create_message),
+            ("POST", message + "/threads", self._begin_thread),
             ("GET", message, self._message),
             ("PATCH", message, self._edit_message),
             ("DELETE", message, self._delete_message),
@@ -126,16 +99,27 @@ class Rest:
     ) -> Callable[[Request], Awaitable[Response]]:
         by_token = template.startswith(("/webhooks/", "/interactions/"))
 
-        async def endpoint(request: Request) -> Response:
+        async def answer(request: Request) -> Response:
             if not by_token:
                 self._authorize(request)
             call = await read(request, template)
             for observer in self.observers:
-                injected = observer(call)
-                if injected is not None:
-                    return injected
+                observer(call)
+            fault = self._faults.on_request(call.method, _path(request))
+            if fault is not None and not fault.handled:
+                return fault.response()
             result = handler(call)
+            if fault is not None:
+                return fault.response()
             return Response(status_code=204) if result is None else JSONResponse(result)
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                return await answer(request)
+            except ApiError as error:
+                for refusal in self.refusals:
+                    refusal(f"{request.method} {template}", error)
+                raise
 
         return endpoint
 
@@ -150,7 +134,7 @@ class Rest:
     def _gateway_bot(self, call: Call) -> JSON:
         return {
             "url": self.gateway.url,
-            "shards": 1,
+            "shards": self.gateway.shards,
             "session_start_limit": {
                 "total": 1000,
                 "remaining": 1000,
@@ -170,21 +154,21 @@ class Rest:
         return payloads.channel_json(self.world, self.world.direct_channel(person))
 
     def _guild(self, call: Call) -> JSON:
-        self._check_guild(call)
-        return payloads.guild_json(self.world)
+        return payloads.guild_json(self.world, self._guild_of(call))
 
     def _guild_channels(self, call: Call) -> list[JSON]:
-        self._check_guild(call)
-        channels: list[JSON] = payloads.guild_json(self.world)["channels"]
+        channels: list[JSON] = self._guild(call)["channels"]
         return channels
 
     def _member(self, call: Call) -> JSON:
-        self._check_guild(call)
-        return payloads.member_json(self.world, self.world.user(call.number("user_id")))
+        user = self.world.user(call.number("user_id"))
+        return payloads.member_json(self.world, user, self._guild_of(call).id)
 
-    def _check_guild(self, call: Call) -> None:
-        if call.number("guild_id") != GUILD_ID:
-            raise errors.unknown_guild()
+    def _guild_of(self, call: Call) -> Guild:
+        try:
+            return self.world.guilds[call.number("guild_id")]
+        except KeyError:
+            raise errors.unknown_guild() from None
 
     # -- commands
 
@@ -203,13 +187,13 @@ class Rest:
         return commands.overwrite(self.world, call.body)
 
     def _guild_commands(self, call: Call) -> list[JSON]:
-        """The guild has no commands of its own; there is only one, so global ones do."""
+        """No guild has commands of its own: global ones do."""
         self._check_application(call)
-        self._check_guild(call)
+        self._guild_of(call)
         return []
 
     def _overwrite_guild_commands(self, call: Call) -> list[JSON]:
-        self._check_guild(call)
+        self._guild_of(call)
         return self._overwrite_commands(call)
 
     # -- messages
@@ -242,8 +226,18 @@ class Rest:
             wanted = sorted(nearest, key=lambda item: item.id)
         return [payloads.message_json(self.world, item) for item in reversed(wanted[-limit:])]
 
+    def _begin_thread(self, call: Call) -> JSON:
+        name = str(call.form.get("name") or "")
+        faults = errors.Faults()
+        faults.between(("name",), name, 1, 100)
+        faults.check()
+        return payloads.channel_json(self.world, self.world.thread(self._found(call), name))
+
     def _create_message(self, call: Call) -> JSON:
-        message = self.world.post(self.world.bot, self._at(call), call.form, call.uploads)
+        channel = self._at(call)
+        message = self.world.same(channel, call.form) or self.world.post(
+            self.world.bot, channel, call.form, call.uploads
+        )
         return payloads.message_json(self.world, message)
 
     def _message(self, call: Call) -> JSON:
@@ -311,75 +305,9 @@ class Rest:
         return reference if reference == "@original" else str(call.number("message_id"))
 
 
-async def read(request: Request, template: str) -> Call:
-    """Take a request apart. Raises `ApiError` for a body that Discord would not read."""
-    if int(request.headers.get("content-length") or 0) > MAX_BODY:
-        raise errors.too_large()
-    kind = request.headers.get("content-type", "").split(";")[0]
-    body: Any = None
-    uploads: tuple[Upload, ...] = ()
-    if kind == "multipart/form-data":
-        body, uploads = await _multipart(request)
-    else:
-        raw = await request.body()
-        if raw:
-            if kind != "application/json":
-                raise ApiError(400, 50035, "Invalid Form Body")
-            body = _json(raw)
-    return Call(
-        request.method,
-        template,
-        {key: str(value) for key, value in request.path_params.items()},
-        dict(request.query_params),
-        body,
-        uploads,
-    )
-
-
-async def _multipart(request: Request) -> tuple[Any, tuple[Upload, ...]]:
-    files: dict[int, Upload] = {}
-    body: Any = {}
-    async with request.form(max_files=MAX_FILES, max_fields=20) as form:
-        for name, value in form.multi_items():
-            if name == "payload_json":
-                raw = await value.read() if isinstance(value, UploadFile) else value
-                body = _json(raw)
-            elif isinstance(value, UploadFile):
-                match = _FILE_FIELD.fullmatch(name)
-                index = int(match[1] or 0) if match else len(files)
-                files[index] = Upload(value.filename or "file", await value.read())
-    return body, _described(body, files)
-
-
-def _described(body: Any, files: dict[int, Upload]) -> tuple[Upload, ...]:
-    """The files in order, with the names and descriptions that `attachments` gives them."""
-    named = _attachments(body)
-    uploads = []
-    for index, upload in sorted(files.items()):
-        about = named.get(str(index), {})
-        uploads.append(
-            Upload(
-                str(about.get("filename") or upload.filename), upload.data, about.get("description")
-            )
-        )
-    return tuple(uploads)
-
-
-def _attachments(body: Any) -> dict[str, JSON]:
-    """`attachments` of a message, or of the message inside an interaction's answer, by id."""
-    if not isinstance(body, dict):
-        return {}
-    inner = body.get("data")
-    source = inner if isinstance(inner, dict) else body
-    listed = source.get("attachments") or []
-    return {str(item.get("id")): item for item in listed if isinstance(item, dict)}
-
-
-def _json(raw: str | bytes) -> Any:
-    try:
-        return json.loads(raw)
-    except ValueError:
-        raise errors.bad_json() from None
+def _path(request: Request) -> str:
+    """The path below /api/v10."""
+    return request.url.path.removeprefix(request.scope.get("root_path", ""))
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -27,6 +27,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bot.local.faults import Plan
 from bot.local.gateway import Gateway
 from bot.local.interactions import ANSWER_WITHIN, Interactions
 from bot.local.rest import Rest
@@ -57,9 +58,12 @@ class LocalDiscord:
     ) -> None:
         self._host, self._port = host, port
         self.world = World(token)
-        self.interactions = Interactions(self.world, answer_within=answer_within)
-        self.gateway = Gateway(self.world, message_content=message_content)
-        self.rest = Rest(self.world, self.interactions, self.gateway)
+        self.faults = Plan()
+        self.interactions = Interactions(
+            self.world, answer_within=answer_within, faults=self.faults
+        )
+        self.gateway = Gateway(self.world, message_content=message_content, faults=self.faults)
+        self.rest = Rest(self.world, self.interactions, self.gateway, self.faults)
         self.contract: Contract | None = None
         self._page = page
         self._server: uvicorn.Server | None = None
@@ -114,6 +118,8 @@ class LocalDiscord:
         self._server.should_exit = True
         with contextlib.suppress(asyncio.CancelledError):
             await self._running
+        if self.contract is not None:
+            self.contract.close()
 
     async def closed(self) -> None:
         """Wait until the server stops."""
@@ -143,8 +149,10 @@ class LocalDiscord:
         if description and self.contract is None:
             from bot.local.contract import Contract  # its libraries come with the extra `dev`
 
-            self.contract = Contract.load(Path(description))
+            report = os.environ.get("TUTOR_DISCORD_REPORT")
+            self.contract = Contract.load(Path(description), Path(report) if report else None)
             self.rest.observers.append(self.contract)
+            self.rest.refusals.append(self.contract.refused)
 
     async def _contract_report(self, request: Request) -> Response:
         if self.contract is None:
@@ -154,6 +162,8 @@ class LocalDiscord:
         )
 
     async def _attachment(self, request: Request) -> Response:
+        if fault := self.faults.on_request(request.method, request.url.path):
+            return fault.response()
         held = self.world.files.get(request.path_params["attachment"])
         if held is None or held[0].filename != request.path_params["name"]:
             return PlainTextResponse("This file is no longer kept.", 404)

@@ -7,7 +7,6 @@ to know (gateway, page) listens to the changes. All of it runs on one event loop
 from __future__ import annotations
 
 import logging
-import mimetypes
 import re
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
@@ -21,14 +20,18 @@ from bot.local.model import (
     NO_FLAGS,
     Attachment,
     Channel,
+    ChannelType,
     Flag,
+    Guild,
     Interaction,
     Message,
+    Role,
     Snowflakes,
     Upload,
     User,
     number,
 )
+from bot.local.uploads import content_type, safe_filename
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ GUILD_ID = 1_100_000_000_000_000_000
 APPLICATION_ID = 1_100_000_000_000_000_001
 _USER_IDS = (1_100_000_000_000_000_010, 1_100_000_000_000_000_011)
 _CHANNEL_IDS = (1_100_000_000_000_000_020, 1_100_000_000_000_000_021)
+MENTOR_ID = 1_100_000_000_000_000_040
 _DM_IDS = (1_100_000_000_000_000_030, 1_100_000_000_000_000_031)
 
 GUILD_NAME = "PyTorch study group"
@@ -59,6 +63,13 @@ class MessageEdited:
 @dataclass(frozen=True)
 class MessageDeleted:
     message: Message
+
+
+@dataclass(frozen=True)
+class ThreadCreated:
+    """A thread was begun."""
+
+    thread: Channel
 
 
 @dataclass(frozen=True)
@@ -101,6 +112,7 @@ Change = (
     MessageCreated
     | MessageEdited
     | MessageDeleted
+    | ThreadCreated
     | Typing
     | Reacted
     | InteractionStarted
@@ -131,17 +143,21 @@ class Files:
 
 
 class World:
-    """One guild, its people, channels and messages, and the bot's registered commands."""
+    """Guilds with the same people, their channels and messages, and the bot's registered commands.
+
+    There is one guild, which the page shows, until others are added.
+    """
 
     def __init__(self, token: str = "local") -> None:  # noqa: S107 - a dummy by intent
         self.token = token
         self.base_url = ""  # set once the port is known
         self.ids = Snowflakes()
         self.bot = User(APPLICATION_ID, "traceback-tutor", "Traceback Tutor", bot=True)
-        self.people = (
+        self.people: tuple[User, ...] = (
             User(_USER_IDS[0], "you", "You"),
             User(_USER_IDS[1], "learner", "Learner"),
         )
+        self.guilds: dict[int, Guild] = {GUILD_ID: Guild(GUILD_ID, GUILD_NAME)}
         self.channels: dict[int, Channel] = {
             channel.id: channel
             for channel in (
@@ -153,12 +169,29 @@ class World:
                 ),
             )
         }
+        self.mentor = Role(MENTOR_ID, "mentor")
+        self.mentors: set[int] = set()  # ids of the people who hold the role
         self.files = Files()
         self.commands: dict[int, JSON] = {}
         self._messages: dict[int, deque[Message]] = {
             channel: deque(maxlen=KEPT_MESSAGES) for channel in self.channels
         }
         self._listeners: list[Listener] = []
+
+    def add_guild(self, guild_id: int, name: str, *channels: str) -> tuple[Channel, ...]:
+        """Another guild with text channels of these names, before the bot logs in."""
+        self.guilds[guild_id] = Guild(guild_id, name)
+        added = tuple(Channel(self.ids.next(), each, guild_id=guild_id) for each in channels)
+        for channel in added:
+            self.channels[channel.id] = channel
+            self._messages[channel.id] = deque(maxlen=KEPT_MESSAGES)
+        return added
+
+    def add_person(self, username: str) -> User:
+        """Another person, before the bot logs in; without a conversation with the bot."""
+        person = User(self.ids.next(), username, username)
+        self.people = (*self.people, person)
+        return person
 
     # -- who wants to know
 
@@ -210,9 +243,38 @@ class World:
                 return message
         raise errors.unknown_message()
 
+    def same(self, channel: Channel, payload: JSON) -> Message | None:
+        """The bot's message that was sent with this nonce before, where that is to be looked at.
+
+        Discord looks back "a few minutes"; here as far as messages are kept.
+        """
+        nonce = payload.get("nonce")
+        if nonce is None or not payload.get("enforce_nonce"):
+            return None
+        own = (one for one in self._messages[channel.id] if one.author == self.bot)
+        return next((one for one in own if one.nonce == nonce), None)
+
     def find(self, message: Message) -> bool:
         """Whether `message` still exists."""
         return message in self._messages[message.channel.id]
+
+    def thread(self, message: Message, name: str) -> Channel:
+        """Begin a thread at a message, as the bot. Raises `ApiError` where there is one already."""
+        if message.id in self.channels:
+            raise errors.thread_exists()
+        if message.channel.type is not ChannelType.TEXT:
+            raise errors.no_thread_here()
+        begun = Channel(
+            message.id,
+            name,
+            guild_id=message.channel.guild_id,
+            parent_id=message.channel.id,
+            owner_id=self.bot.id,
+        )
+        self.channels[begun.id] = begun
+        self._messages[begun.id] = deque(maxlen=KEPT_MESSAGES)
+        self.tell(ThreadCreated(begun))
+        return begun
 
     # -- messages
 
@@ -355,33 +417,6 @@ class World:
 
 def has_substance(message: Message) -> bool:
     return bool(message.content or message.embeds or message.attachments or message.components)
-
-
-def safe_filename(name: str) -> str:
-    """`name` as Discord stores it: no path, no surprises in an address or a header."""
-    base = name.replace("\\", "/").rsplit("/", 1)[-1]
-    cleaned = re.sub(r"[^\w.\-]+", "_", base, flags=re.UNICODE).strip(".")
-    return cleaned[-100:] or "file"
-
-
-_MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF8", "image/gif"),
-)
-
-
-def content_type(name: str, data: bytes) -> str:
-    """The media type: pictures by their first bytes, everything else by name, never markup."""
-    for magic, kind in _MAGIC:
-        if data.startswith(magic):
-            return kind
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    guessed = mimetypes.guess_type(name)[0] or ""
-    if name.endswith((".py", ".log", ".txt", ".md")) or guessed.startswith("text/"):
-        return "text/plain; charset=utf-8"
-    return guessed if guessed.startswith("application/") else "application/octet-stream"
 
 
 def _shown(embed: JSON, attachments: list[Attachment]) -> JSON:

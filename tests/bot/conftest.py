@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from postgres import Postgres, running_postgres
 from study_group import StudyGroup, local_discord, study_group
 
 from bot.local.server import LocalDiscord
@@ -24,4 +25,10 @@ async def group(
     local: LocalDiscord, searcher: Searcher, tmp_path: Path
 ) -> AsyncIterator[StudyGroup]:
     async with study_group(local, searcher, tmp_path / "tutor.db") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as started:
         yield started

@@ -14,11 +14,14 @@ from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from bot.local import commands
+from bot.local.model import JSON, Channel, Message
 from bot.local.server import LocalDiscord
 
 Item = TypeVar("Item")
 
 TOKEN = "a-token-for-tests"
+LOCALE = "ja"
 
 
 class ProbeBot(discord.AutoShardedClient):
@@ -103,3 +106,17 @@ async def running(
             for task in (running_client, *waiting):
                 task.cancel()
             await asyncio.gather(running_client, *waiting, return_exceptions=True)
+
+
+def press(local: LocalDiscord, message: Message, *, values: tuple[str, ...] = ()) -> None:
+    """Use the first button or select of `message` as the first person."""
+    component = message.components[0]["components"][0]
+    local.interactions.component(
+        local.world.people[0], message, component, values=values, locale=LOCALE
+    )
+
+
+def use(local: LocalDiscord, channel: Channel, name: str, values: list[JSON]) -> None:
+    """Use a slash command as the first person."""
+    slash = next(item for item in commands.slash_commands(local.world) if item.name == name)
+    local.interactions.slash(local.world.people[0], channel, slash, values, locale=LOCALE)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.local.page.markdown import Names, render
+from bot.local.page.markdown import Names, excerpt, render
 
 _TAGS = {
     *("strong", "em", "u", "s", "code", "pre", "span", "a", "blockquote"),
@@ -20,7 +20,25 @@ _ATTRIBUTES = {
 }
 _PIECES = [
     *("*", "**", "_", "__", "~~", "||", "`", "```", "```py\n", "\\", "\n", "> ", ">>> ", "- "),
-    *("1. ", "# ", "-# ", "<", ">", '"', "'", "&", "<@1>", "<#2>", "<t:1:R>", "[a](", ")", "]"),
+    *(
+        "1. ",
+        "# ",
+        "-# ",
+        "<",
+        ">",
+        '"',
+        "'",
+        "&",
+        "<@1>",
+        "<#2>",
+        "<@&3>",
+        "```ansi\n",
+        "\x1b[1;31m",
+        "<t:1:R>",
+        "[a](",
+        ")",
+        "]",
+    ),
     *("https://a.b/", "javascript:", "<script>", "onerror=", " ", "word", "日本"),
 ]
 
@@ -88,12 +106,25 @@ def test_plain_text_is_shown_as_it_was_typed(text: str) -> None:
         ("- one\n- two", '<ul><li data-level="0" class="bullet">one</li>'
          '<li data-level="0" class="bullet">two</li></ul>'),
         ("<@7> in <#8>", '<span class="mention">@You</span> in <span class="mention">#help</span>'),
+        ("<@&9> @everyone", '<span class="mention">@mentor</span> '
+         '<span class="mention">@everyone</span>'),
+        ("> # Said\n> ```\n> x\n> ```\nreply", "<blockquote><h3>Said</h3>"
+         '<pre class="fence"><code>x</code></pre></blockquote>reply'),
+        ("a\n>>> b\n```\nc\n```", "a<blockquote>b"
+         '<pre class="fence"><code>c</code></pre></blockquote>'),
+        ("```ansi\n\x1b[1;31mno<\x1b[0m\n```", '<pre class="fence"><code>'
+         '<span class="ansi-bold ansi-ink-1">no&lt;</span></code></pre>'),
         ("line\n  indented", "line\n  indented"),
         ("```\na\n  b\n```", '<pre class="fence"><code>a\n  b</code></pre>'),
     ],
 )  # fmt: skip
 def test_it_reads_like_on_discord(text: str, html: str) -> None:
-    assert render(text, Names({7: "You"}, {8: "help"})) == html
+    assert render(text, Names({7: "You"}, {8: "help"}, {9: "mentor"})) == html
+
+
+def test_what_is_quoted_above_a_reply_is_one_line_without_its_fences() -> None:
+    line = excerpt("look:\n```py\nx < **1**\n```", Names())
+    assert line == "look: x &lt; <strong>1</strong>"
 
 
 def test_a_known_language_is_coloured() -> None:

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from bot.conduct import Right
 from bot.confirm import Verdict
+from bot.guilds import GuildSettings, Place, QuietHours, Runners
 from bot.locale import catalogue, language_of, say
 from bot.modals import Purpose
 from bot.repair import REGISTER, Grade
 from knowledge.language import Language
 from knowledge.search import Evidence
-from sandbox.protocol import Check, Device, Status, Tier
+from sandbox.protocol import Check, Device, Status, Tier, Wall
 from sandbox.waiting import Reason
 
 BOT = Path(__file__).parents[2] / "bot"
@@ -39,10 +41,26 @@ FAMILIES = {
         f"{verdict.name.lower()}.{part}" for verdict in Verdict for part in ("title", "body")
     ],
     "check.": [check.name.lower() for check in Check],
-    "button.": ["confirm", "repair", "picture", "others", "delete", "stop"],
+    "button.": ["confirm", "repair", "picture", "correct", "others", "delete", "stop", "details"],
     "grade.": [grade.value for grade in Grade],
     "repair.": [name.replace("-", "_") for name in REGISTER],
+    "trouble.not_allowed.": [right.value for right in Right],
+    "run.wall.": [wall.value for wall in Wall],
     "trouble.too_many.": [reason.value for reason in Reason],
+    "settings.": [
+        *(f"{setting}.name" for setting in GuildSettings.model_fields if setting != "runner_role"),
+        *(f"place.{one}" for place in Place for one in (place, f"to.{place}")),
+        *(f"runners.{runners}" for runners in Runners),
+        *(f"language.{language}" for language in ("auto", *Language)),
+        *(
+            f"{setting}.{one}"
+            for setting in ("gpu", "store_posts")
+            for one in ("on", "off", "to.on", "to.off")
+        ),
+        "quiet.to.ask",
+        *(f"quiet.{field}" for field in QuietHours.model_fields),
+        *(f"quiet.{field}.example" for field in QuietHours.model_fields),
+    ],
     "modal.": [
         *(
             f"{purpose}.{part}"
@@ -59,6 +77,7 @@ SAME_EVERYWHERE = {
     "modal.explain.placeholder",
     "modal.run.placeholder",
     "modal.confirm.placeholder",
+    "modal.correct.placeholder",
 }
 ENGLISH = catalogue(Language.EN)
 TRANSLATIONS = [Language.JA, Language.ZH]
@@ -167,7 +186,9 @@ def test_texts_fit_where_discord_shows_them(language: Language) -> None:
     limits = {
         r"command\..*\.name|menu\..*": 32,
         r"command\..*\.description|device\..*": 100,
-        r"button\..*": 80,
+        r"button\..*|settings\..*\.to\..*": 80,
+        r"settings\.(\w+\.placeholder|(language|runners)\..*)|.*\.example": 100,
+        r"settings\.quiet\.\w+": 45,
         r"modal\.\w+\.(title|label|file)": 45,
         r"modal\.(\w+\.(description|placeholder)|too_long)": 100,
         r"(run\.title|verdict)\..*title|change\..*|unsure\.title|others\.title": 200,

@@ -17,6 +17,7 @@ from study_group import (
     TOKEN,
     TRACEBACK,
     StudyGroup,
+    idle,
     labels,
     local_discord,
     shown,
@@ -191,6 +192,7 @@ async def test_deleting_a_post_deletes_its_answer(group: StudyGroup) -> None:
     group.world.delete(post)
 
     await until(lambda: group.bot_messages() == [])
+    await idle()
     assert await group.bot.desk.store.by_post(post.id) == ()
 
 

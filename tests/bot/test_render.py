@@ -15,9 +15,12 @@ from bot import reply as limits
 from bot.confirm import Confirmation, Verdict
 from bot.fence import units
 from bot.locale import say
+from bot.outcome import error_text
+from bot.proposal import Proposed
 from bot.render import explained, others, whole
 from bot.render_confirm import confirmed
-from bot.render_run import error_text, example_ran, ran
+from bot.render_run import example_ran, ran
+from bot.repair import Candidate, Grade
 from bot.reply import Reply
 from bot.tutor import Answer, ExampleRun, RunReport
 from knowledge import entry
@@ -29,10 +32,12 @@ from knowledge.search import Evidence, Match, Ranking
 from sandbox.protocol import (
     Device,
     ExceptionReport,
+    Hint,
     OutputFile,
     Result,
     Status,
     Tier,
+    Wall,
 )
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -256,16 +261,36 @@ def test_the_learners_own_numbers_come_first() -> None:
     reply = explained(answer(EXPLANATION, EXPLANATION))
 
     assert description(reply).startswith(EXPLANATION.summary)
-    assert EXPLANATION.cause in description(reply)
     assert EXPLANATION.fix in description(reply)
-    assert f"```py\n{EXPLANATION.works}\n```" in description(reply)
+    assert EXPLANATION.cause not in description(reply)
+    assert reply.embeds[0].fields == []
     assert reply.embeds[0].footer.text == (
         f"{say(Language.EN, 'evidence.signature')} · linear-shape"
     )
 
 
+def test_a_sure_change_is_shown_as_a_diff_that_nobody_has_run() -> None:
+    edit = Candidate("flatten-input", "y = x.flatten(1)", Grade.SURE, {"what": "x"})
+    sure = dataclasses.replace(answer(EXPLANATION, EXPLANATION), proposed=Proposed("y = x", edit))
+    text = description(explained(sure))
+
+    assert text.startswith(EXPLANATION.summary)
+    assert "```diff\n@@ -1 +1 @@\n-y = x\n+y = x.flatten(1)\n```" in text
+    assert say(Language.EN, "button.repair") in text
+    assert EXPLANATION.fix not in text
+
+
+def test_the_whole_explanation_has_the_cause_and_the_example() -> None:
+    reply = whole(EXPLANATION)
+
+    assert description(reply).startswith(EXPLANATION.summary)
+    assert EXPLANATION.cause in description(reply)
+    assert EXPLANATION.fix in description(reply)
+    assert f"```py\n{EXPLANATION.works}\n```" in description(reply)
+
+
 def test_sister_entries_and_pages_to_read_are_named() -> None:
-    fields = [field.value for field in explained(answer(EXPLANATION)).embeds[0].fields]
+    fields = [field.value for field in whole(EXPLANATION).embeds[0].fields]
 
     assert fields == [
         "**Matrices do not fit** — There no layer is involved.",
@@ -328,6 +353,16 @@ def test_a_run_that_printed_nothing_says_so() -> None:
     reply = ran(RunReport(Result(status=Status.OK), Language.ZH, None))
 
     assert description(reply) == say(Language.ZH, "run.no_output")
+
+
+@pytest.mark.parametrize("wall", Wall)
+def test_an_error_that_a_wall_causes_names_the_wall(wall: Wall) -> None:
+    raised = ExceptionReport(type="OSError", message="no", traceback="OSError: no")
+    hint = Hint(wall=wall, most=None if wall is Wall.POLICY else 64)
+    result = Result(status=Status.ERROR, exception=raised, hint=hint)
+    text = description(ran(RunReport(result, Language.JA, None)))
+
+    assert say(Language.JA, f"run.wall.{wall}", most=64) in text
 
 
 def test_output_that_is_too_long_is_attached_whole() -> None:

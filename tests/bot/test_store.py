@@ -9,8 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from postgres import Postgres
+from sqlalchemy import URL
 
-from bot.store import Answered, Store
+from bot.store import Answered, Begun, Store
 from knowledge.language import Language
 
 ANSWERED = Answered(
@@ -21,7 +24,13 @@ ANSWERED = Answered(
     post_id=14,
     slug="linear-shape",
     text="Traceback …",
+    guild_id=2**60,
+    problem="a" * 64,
+    points_to=2**61,
+    as_of=datetime(2026, 1, 1, 12, 30, 0, 123_000, tzinfo=UTC),
+    post_channel_id=11,
 )
+POST = Begun(post_id=14, channel_id=12, asker_id=13, guild_id=2**60)
 
 
 class Clock:
@@ -43,9 +52,21 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
-    async with Store(tmp_path / "deep" / "tutor.db", timedelta(days=30), clock) as store:
+@pytest_asyncio.fixture(params=["sqlite", "postgresql"])
+async def address(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres: Postgres
+) -> AsyncIterator[Path | URL]:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        yield tmp_path / "deep" / "tutor.db"
+    else:
+        async with postgres.database() as url:
+            yield url
+
+
+@pytest_asyncio.fixture
+async def store(address: Path | URL, clock: Clock) -> AsyncIterator[Store]:
+    async with Store(address, timedelta(days=30), clock) as store:
         yield store
 
 
@@ -58,12 +79,11 @@ async def test_an_answer_is_found_by_its_own_id_and_by_its_post(store: Store) ->
     assert await store.by_post(1) == ()
 
 
-async def test_an_answer_outlives_a_restart(tmp_path: Path) -> None:
-    path = tmp_path / "tutor.db"
-    async with Store(path, timedelta(days=1)) as before:
+async def test_an_answer_outlives_a_restart(address: Path | URL) -> None:
+    async with Store(address, timedelta(days=1)) as before:
         await before.remember(ANSWERED)
         await before.put_note("commands", "abc")
-    async with Store(path, timedelta(days=1)) as after:
+    async with Store(address, timedelta(days=1)) as after:
         assert await after.by_answer(ANSWERED.answer_id) == ANSWERED
         assert await after.note("commands") == "abc"
 
@@ -139,3 +159,79 @@ async def test_a_note_is_replaced(store: Store) -> None:
     await store.put_note("commands", "one")
     await store.put_note("commands", "two")
     assert await store.note("commands") == "two"
+
+
+async def test_a_post_that_was_begun_is_unfinished_until_its_answer_is_known(store: Store) -> None:
+    assert await store.begin(POST)
+    assert await store.unfinished() == (POST,)
+
+    await store.finish(POST.post_id, ANSWERED)
+
+    assert await store.unfinished() == ()
+    assert await store.by_post(POST.post_id) == (ANSWERED,)
+
+
+async def test_a_post_that_was_answered_is_not_begun_again(store: Store) -> None:
+    assert await store.begin(POST)
+    assert await store.begin(POST)  # after a crash
+    await store.finish(POST.post_id)
+
+    assert not await store.begin(POST)
+    assert await store.is_done(POST.post_id)
+
+
+async def test_a_post_is_begun_anew_once_it_was_reopened(store: Store) -> None:
+    await store.begin(POST)
+    await store.finish(POST.post_id)
+    await store.reopen(POST.post_id)
+
+    assert not await store.is_done(POST.post_id)
+    assert await store.begin(POST)
+
+
+async def test_old_posts_are_forgotten(store: Store, clock: Clock) -> None:
+    await store.begin(POST)
+    clock.now += timedelta(days=8)
+    await store.forget_old_posts()
+
+    assert await store.unfinished() == ()
+
+
+async def test_the_first_answer_to_a_problem_is_found_for_that_person_in_that_guild(
+    store: Store,
+) -> None:
+    first = dataclasses.replace(ANSWERED, points_to=None)
+    await store.remember(first)
+    await store.remember(dataclasses.replace(ANSWERED, answer_id=5, post_id=13))  # a pointer
+
+    async def found(
+        guild_id: int = 2**60, asker_id: int = 13, problem: str = "a" * 64, after: int = 10
+    ) -> Answered | None:
+        return await store.first_of_problem(guild_id, asker_id, problem, after=after, before=20)
+
+    assert await found() == first
+    assert await found(guild_id=1) is None
+    assert await found(asker_id=1) is None
+    assert await found(problem="b") is None
+    assert await found(after=14) is None
+    assert await store.pointing_to(2**61) == (
+        dataclasses.replace(ANSWERED, answer_id=5, post_id=13),
+    )
+
+
+async def test_how_far_channels_were_read_outlives_a_restart(address: Path | URL) -> None:
+    async with Store(address, timedelta(days=1)) as before:
+        await before.put_seen({1: 10, 2: 20})
+        await before.put_seen({1: 2**62})
+    async with Store(address, timedelta(days=1)) as after:
+        assert await after.seen() == {1: 2**62, 2: 20}
+
+
+async def test_answers_since_a_moment_are_those_to_posts(store: Store, clock: Clock) -> None:
+    await store.remember(dataclasses.replace(ANSWERED, answer_id=1))
+    clock.now += timedelta(hours=2)
+    recent = dataclasses.replace(ANSWERED, answer_id=2)
+    await store.remember(recent)
+    await store.remember(dataclasses.replace(ANSWERED, answer_id=3, post_id=None))
+
+    assert await store.answers_since(clock.now - timedelta(hours=1)) == (recent,)

@@ -31,6 +31,7 @@ from bot.modals import Form, Purpose
 from bot.views import (
     BUTTONS,
     ConfirmButton,
+    CorrectButton,
     DeleteButton,
     ExampleButton,
     OthersButton,
@@ -62,6 +63,7 @@ def test_the_state_of_every_button_fits_and_belongs_to_one_kind_only(
     buttons = [
         ExampleButton(language, slug),
         ConfirmButton(language),
+        CorrectButton(language),
         OthersButton(language),
         PictureButton(language),
         RepairButton(language),
@@ -187,16 +189,40 @@ async def test_other_matches_are_listed_and_can_be_opened_with_the_posts_numbers
     group: StudyGroup,
 ) -> None:
     answer = await answered(group)
-    group.press(answer, "tutor:others", locale="zh-CN")
-    listed = await group.answer(2)
+    group.press(answer, "tutor:show", locale="zh-CN")
+    details = await group.answer(2)
+    assert details.ephemeral
+    group.press(details, "tutor:others", locale="zh-CN")
+    listed = await group.answer(3)
     assert listed.ephemeral
     assert say(Language.ZH, "others.title") in shown(listed)
 
     group.press(listed, "tutor:show", locale="zh-CN")
-    opened = await group.answer(3)
+    opened = await group.answer(4)
     assert opened.ephemeral
     assert say(Language.ZH, "answer.fix") in shown(opened)
     assert SLUG not in shown(opened)
+
+
+async def test_details_hold_the_cause_and_the_example_with_the_posts_numbers(
+    group: StudyGroup,
+) -> None:
+    answer = await answered(group)
+    assert say(Language.EN, "answer.cause") not in shown(answer)
+    group.press(answer, "tutor:show", locale="ja")
+    details = shown(await group.answer(2))
+
+    for part in ("cause", "fix", "works", "see", "docs"):
+        assert say(Language.JA, f"answer.{part}") in details
+    assert "11" in details.partition(say(Language.JA, "answer.cause"))[0]
+
+
+async def test_an_answer_to_a_post_with_code_shows_the_change_to_make(group: StudyGroup) -> None:
+    text = shown(await answered(group))
+
+    assert "```diff" in text
+    assert say(Language.EN, "answer.not_run", button=say(Language.EN, "button.repair")) in text
+    assert group.sandbox.ran == []
 
 
 async def test_the_asker_can_delete_the_answer(group: StudyGroup) -> None:
@@ -218,7 +244,7 @@ async def test_somebody_else_cannot_delete_the_answer(group: StudyGroup) -> None
     assert group.bot_messages()[0] is answer
 
 
-@pytest.mark.parametrize("prefix", ["tutor:example", "tutor:confirm", "tutor:others"])
+@pytest.mark.parametrize("prefix", ["tutor:example", "tutor:confirm", "tutor:show"])
 async def test_buttons_work_after_a_restart(
     local: LocalDiscord, searcher: Searcher, tmp_path: Path, prefix: str
 ) -> None:

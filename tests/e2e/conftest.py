@@ -10,8 +10,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from e2e_processes import ROOT, OpenPage, description, started
-from playwright.sync_api import Browser, Page, sync_playwright
+from discord_requests import description
+from e2e_processes import ROOT, OpenPage, broken_requests, started
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 _FLAGS = (
@@ -73,12 +74,12 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     assert complaints == []
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sample_url() -> Iterator[str]:
     """A local Discord with the small bot of `sample_bot.py` logged in to it."""
     server = [sys.executable, "-m", "bot.local", "0"]
     bot_script = str(Path(__file__).parent / "sample_bot.py")
-    with started(server, **description()) as url:
+    with started(server) as url:
         gateway = url.replace("http://", "ws://") + "/gateway"
         bot = subprocess.Popen(
             [sys.executable, bot_script, f"{url}/api/v10", gateway, "local"], cwd=ROOT
@@ -90,8 +91,18 @@ def sample_url() -> Iterator[str]:
             bot.wait(10)
 
 
+@pytest.fixture
+def sample_page(open_page: OpenPage, sample_url: str) -> Iterator[Page]:
+    """The page of that local Discord with the small bot online."""
+    opened = open_page(sample_url)
+    expect(opened.get_by_test_id("bot-presence")).to_have_attribute("data-online", "yes")
+    yield opened
+    if description():
+        assert broken_requests(sample_url) == []
+
+
 @pytest.fixture(scope="module")
 def tutor_url() -> Iterator[str]:
     """The whole: `tutor local` with the real bot, the real search and the real sandbox."""
-    with started([sys.executable, "-m", "bot", "local", "--port", "0"], **description()) as url:
+    with started([sys.executable, "-m", "bot", "local", "--port", "0"]) as url:
         yield url

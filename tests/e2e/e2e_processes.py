@@ -61,13 +61,6 @@ def started(command: list[str], **environment: str) -> Iterator[str]:
         listener.join(5)
 
 
-def description() -> dict[str, str]:
-    """The environment that switches the contract on, where Discord's description is at hand."""
-    given = os.environ.get("TUTOR_DISCORD_OPENAPI")
-    path = Path(given) if given else ROOT.parent / "shared" / "discord-openapi.json"
-    return {"TUTOR_DISCORD_OPENAPI": str(path)} if path.exists() else {}
-
-
 def broken_requests(url: str) -> list[str]:
     """What the bot sent that breaks Discord's description; fails where nothing was checked."""
     report = httpx.get(f"{url}/local/contract").json()

@@ -117,6 +117,86 @@ class Buttons(discord.ui.View):
         await interaction.response.send_message(f"chose {select.values[0]}", ephemeral=True)
 
 
+class Picks(discord.ui.View):
+    """One select of each kind, each telling what was chosen as discord.py read it."""
+
+    def __init__(self) -> None:
+        super().__init__(timeout=None)
+
+    @discord.ui.select(
+        placeholder="Languages",
+        min_values=1,
+        max_values=2,
+        options=[
+            discord.SelectOption(label="English", description="the first"),
+            discord.SelectOption(label="Japanese"),
+            discord.SelectOption(label="Chinese"),
+        ],
+    )
+    async def languages(
+        self, interaction: discord.Interaction, select: discord.ui.Select[Picks]
+    ) -> None:
+        await interaction.response.send_message(" and ".join(select.values))
+
+    @discord.ui.select(cls=discord.ui.UserSelect, placeholder="Who", min_values=0)
+    async def who(
+        self, interaction: discord.Interaction, select: discord.ui.UserSelect[Picks]
+    ) -> None:
+        await interaction.response.send_message(f"users {[user.name for user in select.values]}")
+
+    @discord.ui.select(cls=discord.ui.RoleSelect, placeholder="Roles")
+    async def roles(
+        self, interaction: discord.Interaction, select: discord.ui.RoleSelect[Picks]
+    ) -> None:
+        await interaction.response.send_message(f"roles {[role.name for role in select.values]}")
+
+    @discord.ui.select(cls=discord.ui.MentionableSelect, placeholder="Anybody", max_values=3)
+    async def anybody(
+        self, interaction: discord.Interaction, select: discord.ui.MentionableSelect[Picks]
+    ) -> None:
+        names = sorted(f"{type(item).__name__} {item.name}" for item in select.values)
+        await interaction.response.send_message(", ".join(names))
+
+    @discord.ui.select(
+        cls=discord.ui.ChannelSelect,
+        placeholder="Channels",
+        max_values=5,
+        channel_types=[discord.ChannelType.text],
+        default_values=[discord.Object(1_100_000_000_000_000_020)],
+    )
+    async def channels(
+        self, interaction: discord.Interaction, select: discord.ui.ChannelSelect[Picks]
+    ) -> None:
+        await interaction.response.send_message(f"channels {[item.name for item in select.values]}")
+
+
+class Survey(discord.ui.Modal, title="Survey"):
+    """A form of selects and a file."""
+
+    mood: discord.ui.Label[Survey] = discord.ui.Label(
+        text="Mood",
+        description="How it went",
+        component=discord.ui.Select(
+            options=[discord.SelectOption(label="good"), discord.SelectOption(label="bad")]
+        ),
+    )
+    helpers: discord.ui.Label[Survey] = discord.ui.Label(
+        text="Helpers", component=discord.ui.UserSelect(required=False, max_values=2)
+    )
+    proof: discord.ui.Label[Survey] = discord.ui.Label(
+        text="Proof", component=discord.ui.FileUpload(required=False)
+    )
+
+    async def on_submit(self, interaction: discord.Interaction) -> None:
+        mood, helpers, proof = self.mood.component, self.helpers.component, self.proof.component
+        assert isinstance(mood, discord.ui.Select)
+        assert isinstance(helpers, discord.ui.UserSelect)
+        assert isinstance(proof, discord.ui.FileUpload)
+        names = [user.name for user in helpers.values]
+        files = [item.filename for item in proof.values]
+        await interaction.response.send_message(f"{mood.values} {names} {files}")
+
+
 def answer(text: str) -> discord.Embed:
     """An embed with everything that an answer has."""
     embed = discord.Embed(
@@ -148,6 +228,19 @@ class SampleBot(discord.AutoShardedClient):
 
     async def on_message(self, message: discord.Message) -> None:
         if message.author != self.user:
+            if message.content == "selects":
+                await message.reply(view=Picks())
+                return
+            if message.content == "thread":
+                thread = await message.create_thread(name="One question")
+                await thread.send("here is more room")
+                return
+            if message.content == "ping me":
+                await asyncio.sleep(0.5)
+                await message.channel.send(
+                    message.author.mention, allowed_mentions=discord.AllowedMentions(users=True)
+                )
+                return
             files = " ".join(item.filename for item in message.attachments)
             await message.reply(files or None, embed=answer(message.content), view=Buttons())
 
@@ -180,6 +273,29 @@ def commands(bot: SampleBot) -> None:
     @bot.tree.command(name="silent", description="Answers nothing")
     async def silent(interaction: discord.Interaction) -> None:
         """Lets the time pass."""
+
+    @bot.tree.command(name="survey", description="Asks how it went")
+    async def survey(interaction: discord.Interaction) -> None:
+        await interaction.response.send_modal(Survey())
+
+    group = app_commands.Group(name="group", description="What the group wants")
+
+    @group.command(name="settings", description="Who watches where")
+    @app_commands.describe(who="A member", where="A channel", times="How often", loud="Or quiet")
+    async def settings(
+        interaction: discord.Interaction,
+        who: discord.Member,
+        where: discord.TextChannel | None = None,
+        times: app_commands.Range[int, 1, 9] | None = None,
+        loud: bool | None = None,
+    ) -> None:
+        await interaction.response.send_message(f"{who.name} {where} {times} {loud}")
+
+    @group.command(name="reset", description="Forgets it all")
+    async def reset(interaction: discord.Interaction) -> None:
+        await interaction.response.send_message("reset")
+
+    bot.tree.add_command(group)
 
     @bot.tree.context_menu(name=app_commands.locale_str("Explain this error"))
     async def on_message(interaction: discord.Interaction, message: discord.Message) -> None:

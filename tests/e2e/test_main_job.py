@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from e2e_processes import OpenPage, broken_requests, description
+from discord_requests import description
+from e2e_processes import OpenPage, broken_requests
 from playwright.sync_api import Locator, Page, expect
 
 from knowledge.entry import load_entries

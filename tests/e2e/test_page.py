@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e_processes import OpenPage, broken_requests, description
-from playwright.sync_api import Locator, Page, expect
+from e2e_processes import OpenPage
+from page_acts import newest, post, use_command
+from playwright.sync_api import Page, expect
 
 
 @pytest.fixture
-def page(open_page: OpenPage, sample_url: str) -> Iterator[Page]:
-    opened = open_page(sample_url)
-    expect(opened.get_by_test_id("bot-presence")).to_have_attribute("data-online", "yes")
-    yield opened
-    if description():
-        assert broken_requests(sample_url) == []
-
-
-def newest(page: Page, author: str) -> Locator:
-    """The last message of the bot, of "you" or of "learner"."""
-    return page.locator(f'[data-testid=message][data-author="{author}"]').last
-
-
-def post(page: Page, text: str) -> None:
-    """Write a message and wait until the bot has answered it."""
-    before = page.locator("[data-testid=message][data-author=bot]").count()
-    page.get_by_test_id("composer").fill(text)
-    page.get_by_test_id("composer").press("Enter")
-    expect(page.locator("[data-testid=message][data-author=bot]")).to_have_count(before + 1)
-
-
-def use_command(page: Page, name: str) -> None:
-    """Choose a slash command with the keyboard."""
-    page.get_by_test_id("composer").fill(f"/{name}")
-    page.get_by_test_id(f"slash-{name}").wait_for()
-    page.get_by_test_id("composer").press("Enter")
+def page(sample_page: Page) -> Page:
+    return sample_page
 
 
 @pytest.mark.parametrize("name", ["shapes", "target", "accuracy"])

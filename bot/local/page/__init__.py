@@ -24,6 +24,7 @@ from bot.local.world import World
 from knowledge.language import Language
 
 _ASSETS = Path(__file__).parent / "assets"
+_STYLES = ("theme", "page", "message", "forms", "phone")
 _ICON = (
     "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'><rect width='24' height='24' "
     "rx='7' fill='#ee4c2c'/><path fill='#fff' d='M9.4 16.6 4.8 12l4.6-4.6L8 6l-6 6 6 6zm5.2 "
@@ -40,8 +41,9 @@ def mount(app: FastAPI, world: World, interactions: Interactions, gateway: Gatew
     @ui.page("/")
     def page(request: Request) -> None:
         ui.add_head_html(
-            '<link rel="stylesheet" href="local/assets/page.css">'
-            '<script src="local/assets/page.js"></script>'
+            "".join(f'<link rel="stylesheet" href="local/assets/{name}.css">' for name in _STYLES)
+            + '<script src="local/assets/theme.js"></script>'
+            '<script type="module" src="local/assets/page.js"></script>'
         )
         view = View(world, interactions, gateway, _wanted(request))
         acts = Acts(view, uploads)

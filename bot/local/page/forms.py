@@ -14,10 +14,12 @@ from typing import Any
 from bot.local.commands import Slash, localized
 from bot.local.limits import MAX_SLASH_STRING
 from bot.local.model import JSON, Attachment
+from bot.local.page.offers import Choice, SelectType
 from bot.local.page.texts import Text
 
 Values = Mapping[str, Any]
 TakeFile = Callable[[str], Attachment | None]
+Offers = Callable[[JSON], tuple[Choice, ...]]
 
 
 class Kind(StrEnum):
@@ -40,15 +42,14 @@ class OptionType(IntEnum):
     ATTACHMENT = 11
 
 
-_TEXT_INPUT, _STRING_SELECT, _TEXT_DISPLAY, _LABEL, _FILE_UPLOAD = 4, 3, 10, 18, 19
+_TEXT_DISPLAY, _LABEL, _FILE_UPLOAD = 10, 18, 19
 _PARAGRAPH = 2
-
-
-@dataclass(frozen=True)
-class Choice:
-    value: str
-    label: str
-    chosen: bool = False
+_SELECTS = {
+    OptionType.USER: SelectType.USER,
+    OptionType.CHANNEL: SelectType.CHANNEL,
+    OptionType.ROLE: SelectType.ROLE,
+    OptionType.MENTIONABLE: SelectType.MENTIONABLE,
+}
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,15 @@ class Field:
     value: str = ""
     longest: int = 0  # characters; 0 is no limit
     choices: tuple[Choice, ...] = ()
-    many: bool = False
+    least: int = 1  # of the choices that are to be made
+    most: int = 1
     fraction: bool = False
     suggest: bool = False
+
+    @property
+    def many(self) -> bool:
+        """Whether more than one choice or file can be given."""
+        return self.most > 1
 
 
 @dataclass(frozen=True)
@@ -89,11 +96,7 @@ class MissingValue(ValueError):
 
 
 def option_fields(
-    slash: Slash,
-    locale: str,
-    say: Callable[[Text], str],
-    people: tuple[Choice, ...],
-    channels: tuple[Choice, ...],
+    slash: Slash, locale: str, say: Callable[[Text], str], offers: Offers
 ) -> list[Field]:
     """The options of a command as fields."""
     fields = []
@@ -107,12 +110,9 @@ def option_fields(
             case OptionType.BOOLEAN:
                 kind = Kind.CHOICE
                 offered = (Choice("true", say(Text.YES)), Choice("false", say(Text.NO)))
-            case OptionType.USER | OptionType.MENTIONABLE:
-                kind, offered = Kind.CHOICE, people
-            case OptionType.CHANNEL:
-                kind, offered = Kind.CHOICE, channels
-            case OptionType.ROLE:
+            case kind_of_option if kind_of_option in _SELECTS:
                 kind = Kind.CHOICE
+                offered = offers({**option, "type": _SELECTS[kind_of_option]})
             case OptionType.ATTACHMENT:
                 kind = Kind.FILE
             case OptionType.INTEGER | OptionType.NUMBER if not offered:
@@ -173,14 +173,14 @@ def _typed(kind: int, raw: str) -> str | int | float | bool:
 # -- modals
 
 
-def modal_parts(modal: JSON) -> list[Part]:
+def modal_parts(modal: JSON, offers: Offers) -> list[Part]:
     """A modal's texts and fields, from top to bottom."""
     parts = []
     for row, item in _items(modal.get("components") or []):
         if item["type"] == _TEXT_DISPLAY:
             parts.append(Part(text=str(item.get("content") or "")))
         else:
-            parts.append(Part(field=_modal_field(row, item)))
+            parts.append(Part(field=_modal_field(row, item, offers)))
     return parts
 
 
@@ -196,30 +196,36 @@ def _items(rows: list[JSON]) -> Iterator[tuple[JSON, JSON]]:
                 yield row, item
 
 
-def _modal_field(row: JSON, item: JSON) -> Field:
-    kind = Kind.TEXT
-    if item["type"] == _STRING_SELECT:
-        kind = Kind.CHOICE
-    elif item["type"] == _FILE_UPLOAD:
-        kind = Kind.FILE
-    elif item.get("style") == _PARAGRAPH:
-        kind = Kind.LINES
+def _modal_field(row: JSON, item: JSON, offers: Offers) -> Field:
+    chooses = item["type"] in [*SelectType]
     required = item.get("required")
+    most = int(item.get("max_values") or 1)
+    least = item.get("min_values")
     return Field(
         name=str(item["custom_id"]),
-        label=str(item.get("label") or row.get("label") or ""),
-        kind=kind,
+        label=_label(row, item),
+        kind=_kind(item),
         required=True if required is None else bool(required),
         hint=str(row.get("description") or ""),
         placeholder=str(item.get("placeholder") or ""),
         value=str(item.get("value") or ""),
         longest=int(item.get("max_length") or 4_000),
-        choices=tuple(
-            Choice(str(option["value"]), str(option["label"]), bool(option.get("default")))
-            for option in item.get("options") or []
-        ),
-        many=int(item.get("max_values") or 1) > 1,
+        choices=offers(item) if chooses else (),
+        least=1 if least is None else int(least),
+        most=most,
     )
+
+
+def _label(row: JSON, item: JSON) -> str:
+    return str(item.get("label") or row.get("label") or "")
+
+
+def _kind(item: JSON) -> Kind:
+    if item["type"] in [*SelectType]:
+        return Kind.CHOICE
+    if item["type"] == _FILE_UPLOAD:
+        return Kind.FILE
+    return Kind.LINES if item.get("style") == _PARAGRAPH else Kind.TEXT
 
 
 def modal_values(
@@ -232,24 +238,24 @@ def modal_values(
         if item["type"] == _TEXT_DISPLAY:
             sent.append({"type": _TEXT_DISPLAY, "id": item.get("id", 0)})
             continue
-        field = _modal_field(row, item)
-        raw = values.get(field.name)
+        kind = _kind(item)
+        raw = values.get(str(item["custom_id"]))
         filled: JSON = {
             "type": item["type"],
             "id": item.get("id", 0),
             "custom_id": item["custom_id"],
         }
-        if field.kind is Kind.FILE:
+        if kind is Kind.FILE:
             taken = [found for key in str(raw or "").split() if (found := take(key))]
             files += taken
             filled["values"] = [str(attachment.id) for attachment in taken]
-        elif field.kind is Kind.CHOICE:
+        elif kind is Kind.CHOICE:
             chosen = raw if isinstance(raw, list) else [raw]
             filled["values"] = [str(value) for value in chosen if value]
         else:
             filled["value"] = str(raw or "")
-        if field.required and not (filled.get("value") or filled.get("values")):
-            raise MissingValue(field.label)
+        if item.get("required") is not False and not (filled.get("value") or filled.get("values")):
+            raise MissingValue(_label(row, item))
         label = row["type"] == _LABEL
         inner = {"component": filled} if label else {"components": [filled]}
         sent.append({"type": row["type"], "id": row.get("id", 0), **inner})

@@ -16,9 +16,19 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+from bot.local.page import ansi
+
+_EXCERPT = 200  # characters
 _MAX_DEPTH = 8  # of marks inside marks; deeper ones stay as they were typed
 
-_FENCE = re.compile(r"```(?:([\w+#.\-]{1,20})\n)?\n*(.+?)\n*```", re.DOTALL)
+_FENCED = r"```(?:(?P<language>[\w+#.\-]{1,20})\n)?\n*(?P<fenced>.+?)\n*```"
+_FENCE_MARK = re.compile(r"```(?:[\w+#.\-]{1,20}\n)?")
+_FENCE = re.compile(_FENCED, re.DOTALL)
+# What stands by itself: code, the rest of a message as a quote, lines that are quoted one by one.
+_SECTION = re.compile(
+    rf"{_FENCED}|^>>> (?P<rest>.*)|(?P<quoted>^>(?: [^\n]*)?$(?:\n>(?: [^\n]*)?$)*)",
+    re.DOTALL | re.MULTILINE,
+)
 _HEADING = re.compile(r"(#{1,3}) +(\S.*)")
 _SUBTEXT = re.compile(r"-# +(\S.*)")
 _ITEM = re.compile(r"( *)([-*]|\d{1,9}\.) +(\S.*)")
@@ -29,6 +39,8 @@ _INLINE = re.compile(
       (?P<escape>\\(?P<escaped>[^0-9A-Za-z\s]))
     | (?P<code>``(?P<twice>[^\n]+?)``(?!`)|`(?P<coded>[^`\n]+)`(?!`))
     | (?P<user><@!?(?P<user_id>\d{1,20})>)
+    | (?P<role><@&(?P<role_id>\d{1,20})>)
+    | (?P<everyone>@(?:everyone|here)\b)
     | (?P<channel><\#(?P<channel_id>\d{1,20})>)
     | (?P<command></(?P<command_name>[-_'\w ]{1,100}):\d{1,20}>)
     | (?P<time><t:(?P<unix>-?\d{1,13})(?::(?P<style>[tTdDfFR]))?>)
@@ -61,25 +73,47 @@ class Names:
 
     users: dict[int, str] = field(default_factory=dict)
     channels: dict[int, str] = field(default_factory=dict)
+    roles: dict[int, str] = field(default_factory=dict)
 
 
 def render(text: str, names: Names | None = None) -> str:
     """`text` as HTML. Never raises; never lets a tag, an attribute or an address of the text in."""
-    known = names or Names()
+    return _sections(text, names or Names(), _SECTION)
+
+
+def excerpt(text: str, names: Names) -> str:
+    """The beginning of `text` as HTML on one line, for those who quote it."""
+    line = " ".join(_FENCE_MARK.sub(" ", text).split())
+    return _inline(line[:_EXCERPT], names, 0)
+
+
+def _sections(text: str, names: Names, pattern: re.Pattern[str]) -> str:
+    """Running text, and between it what `pattern` finds. Quotes do not hold quotes."""
     out: list[str] = []
     position = 0
-    for fence in _FENCE.finditer(text):
-        out.append(_blocks(text[position : fence.start()].removesuffix("\n"), known))
-        out.append(_code_block(fence[2], fence[1] or ""))
-        position = fence.end()
+    for found in pattern.finditer(text):
+        out.append(_blocks(text[position : found.start()].removesuffix("\n"), names))
+        out.append(_section(found, names))
+        position = found.end()
         if text[position : position + 1] == "\n":
             position += 1
-    out.append(_blocks(text[position:], known))
+    out.append(_blocks(text[position:], names))
     return "".join(out)
+
+
+def _section(found: re.Match[str], names: Names) -> str:
+    if found["fenced"] is not None:
+        return _code_block(found["fenced"], found["language"] or "")
+    inner = found["rest"]
+    if inner is None:
+        inner = "\n".join(line[2:] for line in found["quoted"].split("\n"))
+    return f"<blockquote>{_sections(inner, names, _FENCE)}</blockquote>"
 
 
 def highlighted(code: str, language: str) -> str:
     """Code as escaped HTML, coloured where the language is known."""
+    if language == "ansi":
+        return ansi.colour(code)
     try:
         lexer = get_lexer_by_name(language, stripnl=False) if language else None
     except ClassNotFound:
@@ -94,7 +128,7 @@ def _code_block(code: str, language: str) -> str:
 
 
 def _blocks(text: str, names: Names) -> str:
-    """Quotes, headings and lists, line by line; everything between them is running text."""
+    """Headings and lists, line by line; everything between them is running text."""
     if not text:
         return ""
     out: list[str] = []
@@ -109,12 +143,7 @@ def _blocks(text: str, names: Names) -> str:
 
     while index < len(lines):
         line = lines[index]
-        if line.startswith(">>> "):
-            flush()
-            rest = "\n".join([line[4:], *lines[index + 1 :]])
-            out.append(f"<blockquote>{_inline(rest, names, 0)}</blockquote>")
-            break
-        taken, html = _quote(lines, index, names) or _list(lines, index, names) or (0, "")
+        taken, html = _list(lines, index, names) or (0, "")
         if not taken:
             taken, html = _heading(line, names) or (0, "")
         if taken:
@@ -126,16 +155,6 @@ def _blocks(text: str, names: Names) -> str:
             index += 1
     flush()
     return "".join(out)
-
-
-def _quote(lines: list[str], start: int, names: Names) -> tuple[int, str] | None:
-    end = start
-    while end < len(lines) and (lines[end].startswith("> ") or lines[end] == ">"):
-        end += 1
-    if end == start:
-        return None
-    inner = "\n".join(line[2:] for line in lines[start:end])
-    return end - start, f"<blockquote>{_inline(inner, names, 0)}</blockquote>"
 
 
 def _list(lines: list[str], start: int, names: Names) -> tuple[int, str] | None:
@@ -198,6 +217,11 @@ def _user(match: re.Match[str], names: Names, depth: int) -> str:
     return f'<span class="mention">@{escape(name)}</span>'
 
 
+def _role(match: re.Match[str], names: Names, depth: int) -> str:
+    name = names.roles.get(int(match["role_id"]), "unknown-role")
+    return f'<span class="mention">@{escape(name)}</span>'
+
+
 def _channel(match: re.Match[str], names: Names, depth: int) -> str:
     name = names.channels.get(int(match["channel_id"]), "unknown")
     return f'<span class="mention">#{escape(name)}</span>'
@@ -212,6 +236,8 @@ _PLAIN: dict[str, Callable[[re.Match[str], Names, int], str]] = {
     "escape": lambda match, names, depth: escape(match["escaped"]),
     "code": lambda match, names, depth: f"<code>{escape(match['coded'] or match['twice'])}</code>",
     "user": _user,
+    "role": _role,
+    "everyone": lambda match, names, depth: f'<span class="mention">{match["everyone"]}</span>',
     "channel": _channel,
     "command": lambda match, names, depth: (
         f'<span class="mention">/{escape(match["command_name"])}</span>'

@@ -14,7 +14,8 @@ from markupsafe import Markup
 
 from bot.local.commands import localized
 from bot.local.model import JSON, Attachment, CommandType, InteractionType, Message, User
-from bot.local.page.markdown import Names, render
+from bot.local.page import offers
+from bot.local.page.markdown import Names, excerpt, render
 from bot.local.page.texts import DISCORD_LOCALES, Text, say
 from bot.local.world import World
 from knowledge.language import Language
@@ -22,8 +23,6 @@ from knowledge.language import Language
 _PREVIEW_BYTES = 50_000  # of a text file, to be read inside the message
 _PREVIEW_LINES = 12
 _HEAD_AGAIN_AFTER = 7 * 60  # seconds after which the author's name is shown again
-
-_ENTITY_SELECTS = (5, 6, 7, 8)
 
 
 def _size(count: int) -> str:
@@ -68,9 +67,22 @@ class Painter:
         return self.say(text) if text else user.name
 
     def markdown(self, text: object) -> Markup:
-        users = {user.id: self.name_of(user) for user in self.world.users}
-        channels = {channel.id: channel.name for channel in self.world.channels.values()}
-        return Markup(render(str(text), Names(users, channels)))  # noqa: S704 - escapes itself
+        return Markup(render(str(text), self._names()))  # noqa: S704 - escapes itself
+
+    def excerpt(self, text: object) -> Markup:
+        return Markup(excerpt(str(text), self._names()))  # noqa: S704 - escapes itself
+
+    def _names(self) -> Names:
+        """What ids in a text stand for, as the reader calls it."""
+        return Names(
+            users={user.id: self.name_of(user) for user in self.world.users},
+            channels={channel.id: channel.name for channel in self.world.channels.values()},
+            roles={self.world.mentor.id: self.world.mentor.name},
+        )
+
+    def choices(self, select: JSON) -> tuple[offers.Choice, ...]:
+        """What a select offers this reader."""
+        return offers.choices(self.world, select, self.name_of)
 
     def paint(self, template: str, **values: Any) -> str:
         """Fill in one template."""
@@ -78,10 +90,11 @@ class Painter:
             say=self.say,
             T=Text,
             md=self.markdown,
+            excerpt=self.excerpt,
             name_of=self.name_of,
             viewer=self.viewer,
             bot=self.world.bot,
-            choices=lambda select: choices(self.world, select),
+            choices=self.choices,
             people=self.world.people,
             locale=self.locale,
             localized=lambda item, key: localized(item, key, self.locale),
@@ -115,7 +128,14 @@ class Painter:
             previews={item.id: self._preview(item) for item in files},
             waiting=waiting,
             failed=failed,
+            thread=self.world.channels.get(message.id),
+            thread_size=self._thread_size(message),
         )
+
+    def _thread_size(self, message: Message) -> int:
+        """How many messages the thread has that was begun at `message`."""
+        thread = self.world.channels.get(message.id)
+        return len(self.world.messages(thread)) if thread else 0
 
     def _needs_head(self, message: Message, previous: Message | None) -> bool:
         if previous is None or message.reference or self._command(message):
@@ -156,21 +176,3 @@ class Painter:
         lines = text.splitlines()
         shown = "\n".join(line[:300] for line in lines[:_PREVIEW_LINES])
         return shown + ("\n…" if len(lines) > _PREVIEW_LINES else "")
-
-
-def choices(world: World, select: JSON) -> list[JSON]:
-    """What a select offers: its own options, or the people or channels of the guild."""
-    kind = select["type"]
-    if kind not in _ENTITY_SELECTS:
-        options: list[JSON] = select.get("options") or []
-        return options
-    chosen = {str(item.get("id")) for item in select.get("default_values") or []}
-    if kind == 8:
-        named = [(item.id, f"#{item.name}") for item in world.channels.values() if item.guild_id]
-    elif kind == 6:
-        named = []  # the guild has no roles
-    else:
-        named = [(user.id, user.name) for user in world.users]
-    return [
-        {"value": str(key), "label": name, "default": str(key) in chosen} for key, name in named
-    ]

@@ -70,6 +70,20 @@ class Text(StrEnum):
     OFFLINE = "offline"
     BOT_AWAY = "bot_away"
     DOWNLOAD = "download"
+    SKIP = "skip"
+    THEME = "theme"
+    NEW = "new"
+    FRESH = "fresh"
+    PAST = "past"
+    PRESENT = "present"
+    ENLARGE = "enlarge"
+    OPEN_ORIGINAL = "open_original"
+    CLOSE = "close"
+    THREAD_OF = "thread_of"
+    MESSAGES = "messages"
+    BETWEEN = "between"
+    UP_TO = "up_to"
+    NOTHING = "nothing"
     YES = "yes"
     NO = "no"
 
@@ -193,6 +207,24 @@ TEXTS: dict[Text, tuple[str, str, str]] = {  # English, Japanese, Chinese
         "{name} 尚未连接，连接后会立即回复。",
     ),
     _T.DOWNLOAD: ("Download {name}", "{name} をダウンロード", "下载 {name}"),
+    _T.SKIP: ("Skip to the text field", "入力欄へ移動", "跳到输入框"),
+    _T.THEME: ("Dark or light", "ダーク／ライト切り替え", "切换深色／浅色"),
+    _T.NEW: ("New", "新着", "新消息"),
+    _T.FRESH: ("New messages below", "新しいメッセージがあります", "下方有新消息"),
+    _T.PAST: (
+        "You’re viewing older messages",
+        "以前のメッセージを表示しています",
+        "正在查看较早的消息",
+    ),
+    _T.PRESENT: ("Jump to present", "最新へ移動", "跳到最新"),
+    _T.ENLARGE: ("Enlarge {name}", "{name} を拡大", "放大 {name}"),
+    _T.OPEN_ORIGINAL: ("Open in a new window", "新しいウィンドウで開く", "在新窗口打开"),
+    _T.CLOSE: ("Close", "閉じる", "关闭"),
+    _T.THREAD_OF: ("Thread in #{channel}", "#{channel} のスレッド", "#{channel} 中的子区"),
+    _T.MESSAGES: ("Messages: {count}", "メッセージ {count} 件", "{count} 条消息"),
+    _T.BETWEEN: ("Choose {least} to {most}", "{least}～{most} 個選択", "选择 {least}–{most} 项"),
+    _T.UP_TO: ("Choose up to {most}", "{most} 個まで選択可", "最多选择 {most} 项"),
+    _T.NOTHING: ("None", "選択しない", "不选"),
     _T.YES: ("Yes", "はい", "是"),
     _T.NO: ("No", "いいえ", "否"),
 }

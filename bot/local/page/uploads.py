@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from bot.local.limits import MAX_FILE_BYTES
 from bot.local.model import Upload
-from bot.local.world import safe_filename
+from bot.local.uploads import safe_filename
 
 KEPT_UPLOADS = 32
 _OVERHEAD = 64 * 1024  # bytes of a form around its file

@@ -11,6 +11,7 @@ from bot.local.gateway import Gateway
 from bot.local.interactions import Interactions
 from bot.local.model import (
     Channel,
+    ChannelType,
     Interaction,
     InteractionType,
     Message,
@@ -19,8 +20,10 @@ from bot.local.model import (
 )
 from bot.local.page import forms
 from bot.local.page.examples import EXAMPLES
+from bot.local.page.notices import Notices, place
 from bot.local.page.paint import Painter
 from bot.local.page.texts import LANGUAGE_NAMES, Text
+from bot.local.page.unread import Inbox
 from bot.local.world import (
     Change,
     CommandsChanged,
@@ -31,6 +34,7 @@ from bot.local.world import (
     MessageEdited,
     PresenceChanged,
     Reacted,
+    ThreadCreated,
     Typing,
     World,
 )
@@ -53,9 +57,8 @@ class View:
         self.channel = next(iter(world.channels.values()))
         self.open_form: Interaction | None = None
         self._limit = SHOWN
-        self._unread: set[int] = set()
+        self._inbox = Inbox()
         self._shown: dict[int, ui.html] = {}
-        self._notices: dict[int, tuple[Interaction, ui.html]] = {}
         self._waiting: dict[int, str] = {}  # message id -> custom_id that was pressed
         self._failed: set[int] = set()  # ids of messages whose last press failed
         self._build()
@@ -74,32 +77,35 @@ class View:
     # -- building
 
     def _build(self) -> None:
+        self._skip = place("div", "skip-slot")
         with ui.element("div").classes("app"):
-            self._sidebar = _html("nav", "sidebar")
+            self._sidebar = place("nav", "sidebar")
             with ui.element("main").classes("chat"):
-                self._header = _html("header", "chat-header")
-                with (
-                    ui.element("div").classes("log").props("id=log tabindex=-1"),
-                    ui.element("div").props("id=messages"),
-                ):
-                    self._welcome = _html("div", "welcome-slot")
-                    self._log = ui.element("div").props("role=log aria-live=polite")
-                    self._notice_box = ui.element("div")
+                self._header = place("header", "chat-header")
+                with ui.element("div").classes("log-frame"):
+                    with (
+                        ui.element("div").classes("log").props("id=log tabindex=-1"),
+                        ui.element("div").props("id=messages"),
+                    ):
+                        self._welcome = place("div", "welcome-slot")
+                        self._log = ui.element("div").props("role=log aria-live=polite")
+                        self.notices = Notices(self.painter)
+                    self._jump = place("div", "jump-slot")
                 with ui.element("div").classes("composer"):
-                    self.picker = _html("div", "picker-slot")
-                    self.options = _html("div", "options-slot")
-                    self.strip = _html("div", "strip-slot")
-                    self._line = _html("div", "line-tools")
+                    self.picker = place("div", "picker-slot")
+                    self.options = place("div", "options-slot")
+                    self.strip = place("div", "strip-slot")
+                    self._line = place("div", "line-tools")
                     self._text = (
                         ui.element("textarea")
                         .props("id=composer rows=1 spellcheck=false data-testid=composer")
                         .props("role=combobox aria-controls=picker aria-autocomplete=list")
                     )
-                self._typing = _html("div", "typing")
-            self._members = _html("aside", "members")
-        self.menu = _html("div", "menu-slot")
-        self.modal = _html("div", "modal-slot")
-        self._drop_note = _html("div", "drop-note")
+                self._typing = place("div", "typing")
+            self._members = place("aside", "members")
+        self.menu = place("div", "menu-slot")
+        self.modal = place("div", "modal-slot")
+        self._drop_note = place("div", "drop-note")
         self._quiet = ui.timer(TYPING_FOR, self._stop_typing, active=False)
 
     # -- painting
@@ -107,10 +113,13 @@ class View:
     def refresh(self) -> None:
         """Paint everything anew: after a change of language, channel or person."""
         painter, channel = self.painter, self.channel
+        first_unread = self._inbox.open(channel.id)
         self._paint_sidebar()
         self._paint_presence()
         self._drop_note.set_content(painter.paint("note", text=painter.say(Text.DROP_HERE)))
         self._line.set_content(painter.paint("line"))
+        self._jump.set_content(painter.paint("jump"))
+        self._skip.set_content(painter.paint("skip"))
         placeholder = painter.say(Text.PLACEHOLDER, channel=self.title)
         self._text.props["placeholder"] = placeholder
         self._text.props["aria-label"] = placeholder
@@ -127,33 +136,44 @@ class View:
         )
         for message in visible[-self._limit :]:
             self._append(message)
-        for interaction, notice in self._notices.values():
-            notice.set_visibility(interaction.channel == channel)
-            notice.set_content(self._notice(interaction))
-        locale, title = json.dumps(painter.locale), json.dumps(painter.say(Text.TITLE))
-        self.run(f"tutorPage.setLanguage({locale}, {title})")
-        self.run("tutorPage.toBottom()")
+        self.notices.refresh(channel)
+        words = {
+            "title": f"{self.title} | {painter.say(Text.TITLE)}",
+            "fresh": painter.say(Text.NEW),
+            "close": painter.say(Text.CLOSE),
+            "original": painter.say(Text.OPEN_ORIGINAL),
+        }
+        self.run(f"tutorPage.setLanguage({json.dumps(painter.locale)}, {json.dumps(words)})")
+        self.run(
+            f"tutorPage.toBottom(); tutorPage.markUnread({json.dumps(str(first_unread or ''))})"
+        )
 
     @property
     def title(self) -> str:
         name = self.channel.name
+        if self.channel.parent_id:
+            return name
         return f"#{name}" if self.channel.guild_id else f"@{name}"
 
     @property
     def topic(self) -> str:
+        if self.channel.parent_id:
+            parent = self.world.channel(self.channel.parent_id)
+            return self.painter.say(Text.THREAD_OF, channel=parent.name)
         topics = {"help": Text.HELP_TOPIC, "general": Text.GENERAL_TOPIC}
         text = topics.get(self.channel.name) if self.channel.guild_id else Text.DIRECT_TOPIC
         return self.painter.say(text) if text else self.channel.topic
 
     def _paint_sidebar(self) -> None:
-        self._unread.discard(self.channel.id)
+        places = self.world.channels.values()
         self._sidebar.set_content(
             self.painter.paint(
                 "channels",
-                text_channels=[item for item in self.world.channels.values() if item.guild_id],
+                text_channels=[item for item in places if item.type is ChannelType.TEXT],
+                threads=[item for item in places if item.parent_id],
                 direct=self.world.direct_channel(self.viewer),
                 current=self.channel,
-                unread=self._unread,
+                unread=self._inbox.channels,
                 languages=LANGUAGE_NAMES,
                 language=self.language,
             )
@@ -171,7 +191,7 @@ class View:
 
     def _append(self, message: Message) -> None:
         with self._log:
-            self._shown[message.id] = _html("div", "message-slot")
+            self._shown[message.id] = place("div", "message-slot")
         self._paint_message(message)
 
     def _paint_message(self, message: Message) -> None:
@@ -186,17 +206,6 @@ class View:
                 waiting=self._waiting.get(message.id),
                 failed=message.id in self._failed,
             )
-        )
-
-    def _notice(self, interaction: Interaction) -> str:
-        slash = interaction.data.get("type") == 1
-        name = interaction.name
-        return self.painter.paint(
-            "notice",
-            user=interaction.user,
-            command=f"/{name}" if slash else name,
-            failed=interaction.phase is Phase.FAILED,
-            key=interaction.id,
         )
 
     # -- what acts ask for
@@ -235,12 +244,6 @@ class View:
         self._failed.discard(message.id)
         self._paint_message(message)
 
-    def forget(self, interaction_id: int) -> None:
-        """Take a notice away."""
-        kept = self._notices.pop(interaction_id, None)
-        if kept is not None:
-            kept[1].delete()
-
     def show_options(self, slash: Slash, fields: list[forms.Field]) -> None:
         """Open the form of a slash command."""
         self.options.set_content(
@@ -269,11 +272,14 @@ class View:
                 self._paint_message(message)
             case MessageDeleted(message):
                 self._gone(message)
+            case ThreadCreated(thread):
+                self._paint_sidebar()
+                self._paint_start(thread)
             case Typing(channel, user):
                 if channel == self.channel:
                     self._show_typing(user)
             case InteractionStarted(interaction):
-                self._started(interaction)
+                self.notices.started(interaction, self.channel)
             case InteractionMoved(interaction):
                 self._moved(interaction)
             case PresenceChanged():
@@ -284,16 +290,23 @@ class View:
     def _arrived(self, message: Message) -> None:
         if not message.seen_by(self.viewer):
             return
+        self._paint_start(message.channel)
         if message.channel != self.channel:
             if message.channel.person in (None, self.viewer):
-                self._unread.add(message.channel.id)
+                self._inbox.add(message, self.viewer)
                 self._paint_sidebar()
             return
         if message.author.bot:
             self._stop_typing()
         self._append(message)
-        if message.author == self.viewer:
-            self.run("tutorPage.toBottom()")
+        if message.author != self.viewer:
+            self.run(f"tutorPage.arrived('{message.id}')")
+
+    def _paint_start(self, thread: Channel) -> None:
+        """Show at the message where a thread begins that there is one, and how long it is."""
+        slot = self._shown.get(thread.id)
+        if slot is not None and thread.parent_id:
+            self._paint_message(self.world.message(self.channel, thread.id))
 
     def _gone(self, message: Message) -> None:
         slot = self._shown.pop(message.id, None)
@@ -316,15 +329,6 @@ class View:
         self._quiet.deactivate()
         self._typing.set_content("")
 
-    def _started(self, interaction: Interaction) -> None:
-        asked = interaction.type in (InteractionType.COMMAND, InteractionType.MODAL)
-        if interaction.user == self.viewer and asked and interaction.message is None:
-            with self._notice_box:
-                notice = _html("div", "notice-slot")
-            self._notices[interaction.id] = (interaction, notice)
-            notice.set_content(self._notice(interaction))
-            notice.set_visibility(interaction.channel == self.channel)
-
     def _moved(self, interaction: Interaction) -> None:
         failed = interaction.phase is Phase.FAILED
         message = interaction.message
@@ -335,11 +339,7 @@ class View:
         elif message is not None and failed and interaction.user == self.viewer:
             self._failed.add(message.id)
             self._paint_message(message)
-        if interaction.id in self._notices:
-            if failed:
-                self._notices[interaction.id][1].set_content(self._notice(interaction))
-            else:
-                self.forget(interaction.id)
+        self.notices.moved(interaction)
         if interaction.user != self.viewer:
             return
         if interaction.modal is not None and interaction is not self.open_form:
@@ -352,7 +352,9 @@ class View:
         self.open_form = interaction
         self.modal.set_content(
             self.painter.paint(
-                "modal", title=modal.get("title", ""), parts=forms.modal_parts(modal)
+                "modal",
+                title=modal.get("title", ""),
+                parts=forms.modal_parts(modal, self.painter.choices),
             )
         )
 
@@ -370,8 +372,3 @@ def _flat(options: list[dict[str, object]]) -> list[dict[str, object]]:
         inner = option.get("options")
         found += _flat(inner) if isinstance(inner, list) else [option]
     return found
-
-
-def _html(tag: str, name: str) -> ui.html:
-    """An empty place for painted HTML. The browser cleans it once more (DOMPurify)."""
-    return ui.html("", sanitize=True, tag=tag).classes(name)

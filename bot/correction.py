@@ -1,0 +1,93 @@
+"""What was read from a picture: shown under the answer, and corrected by the person who knows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import discord
+
+from bot.delivery import acknowledge, defer, deliver, open_form
+from bot.fence import Keep, fenced
+from bot.inputs import require_text
+from bot.intake import Taken
+from bot.locale import language_of, say
+from bot.modals import Form, Purpose
+from bot.reply import Reply, within_limits
+from bot.views import CorrectButton
+from knowledge.language import Language
+
+if TYPE_CHECKING:
+    from bot.client import TutorBot
+    from bot.desk import Desk
+
+Asked: TypeAlias = "discord.Interaction[TutorBot]"
+
+_SHOWN: Final = 1_800
+"""UTF-16 units of a text that are shown; of a longer one its end, where the error stands."""
+_OPENING, _CLOSING = "||```\n", "\n```||"
+_GREY: Final = discord.Colour(0x6B7280)
+
+
+def with_seen(
+    reply: Reply, view: discord.ui.View, seen: str, language: Language
+) -> tuple[Reply, discord.ui.View]:
+    """An answer with the text that it rests on, hidden until somebody looks, and its button."""
+    if not seen:
+        return reply, view
+    view.add_item(CorrectButton(language))
+    # Two bars would end the hiding.
+    block = fenced(seen.replace("||", "| |"), _SHOWN, keep=Keep.TAIL)
+    embed = discord.Embed(
+        title=say(language, "seen.title"), description=f"||{block.text}||", colour=_GREY
+    )
+    return dataclasses.replace(reply, embeds=within_limits((*reply.embeds, embed))), view
+
+
+def seen_in(message: discord.Message) -> str:
+    """The text that an answer shows as read; empty when it shows none."""
+    for embed in message.embeds:
+        text = embed.description or ""
+        if text.startswith(_OPENING) and text.endswith(_CLOSING):
+            return text.removeprefix(_OPENING).removesuffix(_CLOSING)
+    return ""
+
+
+async def correct(desk: Desk, asked: Asked, language: Language) -> None:
+    """Open a form with the text that was read. Answers the interaction.
+
+    What the asker sends changes the answer in its place; to anybody else it is answered alone.
+    """
+    answer = asked.message
+    if answer is None:
+        raise RuntimeError("A button was pressed under no message.")
+    answered = await desk.store.by_answer(answer.id)
+    is_asker = answered is not None and answered.asker_id == asked.user.id
+    own = language_of(asked.locale.value)
+
+    async def submitted(sent: Asked, text: str, file: discord.Attachment | None) -> None:
+        if file is None:
+            require_text(text, "the post")
+        else:
+            desk.intake.require_size(file)
+        if is_asker:
+            await acknowledge(sent, sent.response.defer)
+        else:
+            await defer(sent, ephemeral=True)
+        taken = await desk.intake.file(file) if file is not None else Taken(text, text)
+        new = await desk.tutor.answer(taken.text, language if is_asker else own)
+        reply, view = desk.compose(new, sent.user.id, taken.seen)
+        delivered = await deliver(sent, reply, view)
+        if answered is not None:
+            await desk.store.remember(
+                dataclasses.replace(
+                    answered,
+                    answer_id=delivered.id,
+                    asker_id=sent.user.id,
+                    language=new.language,
+                    slug=new.explanation.slug if new.explanation else None,
+                    text=taken.text,
+                )
+            )
+
+    await open_form(asked, Form(Purpose.CORRECT, own, submitted, seen_in(answer)))
