@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench fuzz soak screenshots pins clean
+.PHONY: help run test lint format bench fuzz soak gpu screenshots pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -43,6 +43,9 @@ fuzz: $(VENV)/dev.ready ## Paste damaged posts at the parser for ten minutes
 
 soak: $(VENV)/dev.ready ## Run 10,000 hostile snippets in a row, look for anything left; SOAK="--runs 500"
 	$(BIN)/python tools/soak.py $(SOAK)
+
+gpu: $(VENV)/dev.ready ## Run the tests and attacks that need a GPU, write figures into docs/gpu.md
+	$(BIN)/python tools/gpu.py
 
 screenshots: $(VENV)/dev.ready ## Take the pictures in docs/screenshots anew
 	$(BIN)/python tools/screenshots.py

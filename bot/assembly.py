@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bot.settings import Settings, SettingsError
@@ -14,11 +15,13 @@ from bot.tutor import Tutor
 from knowledge.encoder import Encoder
 from knowledge.library import Library
 from knowledge.search import Searcher
+from sandbox.devices import Devices
+from sandbox.gpu_pool import GpuPool, gpu_pool
 from sandbox.metrics import Measured
 from sandbox.options import BrokerOptions
 from sandbox.pool import Pool
-from sandbox.protocol import Device, Snippet
-from sandbox.runner import Runner
+from sandbox.protocol import Device
+from sandbox.runner import DeviceUnavailable, Runner
 from sandbox.waiting import WaitingRoom
 
 if TYPE_CHECKING:
@@ -39,7 +42,9 @@ def build_library(settings: Settings) -> Library:
 
     Raises EntryError when a shipped file is broken; a broken own one is logged.
     """
-    return Library(settings.entries)
+    folder = settings.entries_folder()
+    # The folder that nobody named need not be there.
+    return Library(folder if settings.entries is not None or folder.is_dir() else None)
 
 
 def build_searcher(settings: Settings, library: Library | None = None) -> Searcher:
@@ -59,14 +64,19 @@ def build_pool(settings: Settings) -> Pool:
     )
 
 
-def build_runner(settings: Settings) -> Pool | Queue:
+async def build_gpu_pool(settings: Settings) -> GpuPool:
+    """The sandbox on this host's GPU, not started yet. Raises DeviceUnavailable."""
+    return await gpu_pool(settings.gpu_options(), settings.limits(), settings.recycle)
+
+
+def build_runner(settings: Settings) -> Devices | Queue:
     """What runs snippets, not started yet: a queue to workers where a broker is set.
 
     Raises SettingsError.
     """
     options = settings.broker_options()
     if options is None:
-        return build_pool(settings)
+        return Devices(build_pool(settings), partial(build_gpu_pool, settings))
     from sandbox.client import Queue  # a third of a second that only a broker is worth
 
     return Queue(options, limits=settings.limits())
@@ -83,7 +93,7 @@ def _needed_broker(settings: Settings) -> BrokerOptions:
 
 
 async def work(settings: Settings, device: Device, stopping: asyncio.Event) -> None:
-    """Run snippets for clients of the broker until `stopping` is set.
+    """Run snippets for clients of the broker until `stopping` is set, or the GPU is out of service.
 
     Raises SettingsError, and SandboxError where the broker or the device cannot be had.
     """
@@ -92,10 +102,12 @@ async def work(settings: Settings, device: Device, stopping: asyncio.Event) -> N
 
     options = _needed_broker(settings)
     await check(options)
-    async with build_pool(settings) as pool:
-        await pool.run(Snippet(code="", device=device))  # a device that is not there says so here
-        # A GPU is never shared: its memory cannot be parted.
-        at_once = 1 if device is Device.CUDA else settings.concurrency or os.cpu_count() or 1
+    on_gpu = await build_gpu_pool(settings) if device is Device.CUDA else None
+    # A GPU is never shared: its memory cannot be parted.
+    at_once = 1 if on_gpu else settings.concurrency or os.cpu_count() or 1
+    async with on_gpu or build_pool(settings) as pool:
+        if on_gpu is not None:
+            on_gpu.when_withdrawn(stopping.set)
         measured = Measured(pool, log_snippets=settings.log_snippets)
         worker = Worker(measured, options, device, at_once=at_once)
         _log.info(
@@ -109,6 +121,8 @@ async def work(settings: Settings, device: Device, stopping: asyncio.Event) -> N
         )
         await worker.serve(stopping)
     _log.info("Worker %s has stopped", worker.name)
+    if on_gpu is not None and on_gpu.out_of_service:
+        raise DeviceUnavailable(device, on_gpu.out_of_service)
 
 
 async def worker_is_well(settings: Settings, device: Device) -> bool:
@@ -123,6 +137,7 @@ def build_room(settings: Settings, runner: Runner) -> WaitingRoom:
     return WaitingRoom(
         Measured(runner, log_snippets=settings.log_snippets),
         at_once=settings.concurrency or os.cpu_count() or 1,
+        on_gpus=settings.gpu_concurrency,
         waiting=settings.waiting,
         per_user=settings.runs_per_user,
         waiting_per_user=settings.waiting_per_user,
@@ -136,11 +151,12 @@ async def running_tutor(settings: Settings, *beside: Job) -> AsyncIterator[Tutor
     The jobs `beside` begin before the sandbox starts, which takes seconds, and end with the tutor.
     Raises EntryError, SettingsError and SandboxError.
     """
+    _make_folder(settings)
     library = build_library(settings)
     runner = build_runner(settings)
     tutor = Tutor(build_searcher(settings, library), build_room(settings, runner), library)
     jobs = [asyncio.ensure_future(job(tutor)) for job in beside]
-    if settings.entries is not None:
+    if settings.entries_folder().is_dir() or settings.entries is not None:
         jobs.append(asyncio.ensure_future(follow(tutor)))
     try:
         async with runner:
@@ -148,6 +164,15 @@ async def running_tutor(settings: Settings, *beside: Job) -> AsyncIterator[Tutor
     finally:
         for job in jobs:
             job.cancel()
+
+
+def _make_folder(settings: Settings) -> None:
+    """Make the folder that what mentors teach goes into, unless the operator named one."""
+    if settings.entries is None:
+        try:
+            settings.entries_folder().mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            _log.info("There is no folder for own entries: %s", error)
 
 
 async def follow(tutor: Tutor, every_s: float = REFRESH_S) -> None:

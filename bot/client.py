@@ -25,15 +25,20 @@ from bot.conduct import Conduct, TooSoon, rules_of
 from bot.database import address_of
 from bot.delivery import tell_all
 from bot.desk import Desk
+from bot.forgetting import ForgetButton
+from bot.gap_list import PageButton
 from bot.gathering import Gathering, Rules
 from bot.guilds import Guilds
 from bot.install import CONTEXTS, INSTALLS
 from bot.intake import Intake
+from bot.learned import Learned
 from bot.lost_forms import answer_lost_form
 from bot.ocr import ScreenReader
 from bot.panel import CONTROLS
 from bot.settings import Settings
 from bot.store import Store
+from bot.teach import Teacher
+from bot.teaching import AgainButton, TakeBackButton, TeachButton
 from bot.translate import CommandTranslator
 from bot.trouble import apologize
 from bot.tutor import Tutor
@@ -45,6 +50,9 @@ _log = logging.getLogger(__name__)
 # A tutor does not speak: no warning about the libraries for voice.
 discord.VoiceClient.warn_nacl = False
 discord.VoiceClient.warn_dave = False
+
+LEARNING = (TeachButton, AgainButton, TakeBackButton, PageButton, ForgetButton)
+"""Every kind of button for what is learned from use, to be registered at start."""
 
 _SYNCED = "commands"
 """The note in the store under which the commands last sent to Discord stand, as a hash."""
@@ -145,7 +153,7 @@ class TutorBot(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Called by discord.py once, after the login and before the first event."""
-        self.add_dynamic_items(*BUTTONS, *CONTROLS)
+        self.add_dynamic_items(*BUTTONS, *CONTROLS, *LEARNING)
         for cog in (PostsCog(self), ExplainCog(self), RunCog(self), TutorCog(self)):
             await self.add_cog(cog)
         await self.tree.set_translator(CommandTranslator())
@@ -171,6 +179,7 @@ class TutorBot(commands.AutoShardedBot):
     async def _forget(self) -> None:
         await self.desk.store.forget_old_posts()
         dropped = await self.desk.store.forget_old_texts()
+        dropped += await self.desk.learned.forget_old()
         if dropped:
             _log.info("Dropped %d old texts", dropped)
 
@@ -204,7 +213,10 @@ async def serve(settings: Settings, token: SecretStr) -> None:
         screens = ScreenReader() if settings.read_images else None
         intake = Intake(settings.max_attachment_bytes, screens)
         rules = Rules(timedelta(seconds=settings.join_seconds), settings.join_messages)
-        desk = Desk(tutor, store, intake, conduct, Gathering(intake, rules))
+        learned = Learned(store.database, keep, settings.gaps_per_guild)
+        teacher = Teacher(tutor, settings.entries_folder(), settings.teaching_guilds)
+        gathering = Gathering(intake, rules)
+        desk = Desk(tutor, store, intake, conduct, gathering, learned, teacher)
         window = Window(timedelta(minutes=settings.catch_up_minutes), settings.catch_up_messages)
         async with TutorBot(
             desk,

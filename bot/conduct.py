@@ -32,6 +32,8 @@ class Right(StrEnum):
     ROLE_RUNS = "role_runs"
     NO_GPU = "no_gpu"
     MANAGERS = "managers"
+    MENTORS = "mentors"
+    TAUGHT_ELSEWHERE = "taught_elsewhere"
     NO_GUILD = "no_guild"
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakSet, WeakValueDictionary
 
 import discord
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.conduct import Conduct
 from bot.correction import correct, with_seen
@@ -15,6 +17,7 @@ from bot.delivery import acknowledge, defer, deliver, open_form, take_away
 from bot.gathering import Gathering
 from bot.inputs import InputError, require_text
 from bot.intake import Intake, Taken, code_of
+from bot.learned import Learned, gap_of
 from bot.locale import language_of
 from bot.modals import Form, Purpose
 from bot.outcome import error_text
@@ -24,6 +27,7 @@ from bot.render_confirm import confirmed
 from bot.render_run import example_ran, ran
 from bot.reply import Attached, Reply
 from bot.store import Answered, Store
+from bot.teach import Drafts, Teacher
 from bot.tutor import Answer, RunReport, Tutor
 from bot.underway import Underway
 from bot.views import PictureButton, answer_view, choice_view, delete_view, details_view
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
     from bot.client import TutorBot
 
 Asked: TypeAlias = "discord.Interaction[TutorBot]"
+
+_log = logging.getLogger(__name__)
 
 PICTURE = "layers.png"
 _PREFILL_S = 1.5
@@ -56,12 +62,17 @@ class Desk:
         intake: Intake,
         conduct: Conduct,
         gathering: Gathering | None = None,
+        learned: Learned | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         self.tutor = tutor
         self.store = store
         self.intake = intake
         self.gathering = gathering or Gathering(intake)
         self.conduct = conduct
+        self.learned = learned or Learned(store.database, store.keep)
+        self.teacher = teacher or Teacher(tutor)
+        self.drafts = Drafts()
         self.underway = Underway()
         self.waiting: set[Asked] = set()
         """Deferred interactions that have no answer yet; kept by `bot.delivery`."""
@@ -111,6 +122,27 @@ class Desk:
                     text=taken.text,
                 )
             )
+        guild_id = asked.guild_id if asked.is_guild_integration() else None
+        await self.learn(answer, post_id or sent.id, guild_id, asked.user.id)
+
+    async def learn(
+        self, answer: Answer, source_id: int, guild_id: int | None, asker_id: int
+    ) -> None:
+        """Keep a post that has no sure answer, where its server allows that, or forget it again.
+
+        `source_id` is the post, or its answer where no message holds the post. A database that is
+        out of reach costs nobody an answer.
+        """
+        if guild_id is None or not (await self.conduct.guilds.get(guild_id)).store_posts:
+            return
+        try:
+            if answer.explanation is None:
+                gap = await asyncio.to_thread(gap_of, answer.post, source_id, guild_id, asker_id)
+                await self.learned.note(gap)
+            else:
+                await self.learned.drop(source_id)
+        except (SQLAlchemyError, ConnectionError) as error:
+            _log.warning("A gap is not written down: %s", type(error).__name__)
 
     async def correct(self, asked: Asked, language: Language) -> None:
         """Open a form with the text that was read from a picture. Answers the interaction."""
@@ -133,7 +165,7 @@ class Desk:
         spoken = await self._wanted(asked) or detect_language(code)
         async with self.underway.run(asked, spoken, post_id) as run:
             report = await self.tutor.run(
-                code, device, spoken, check=check, asker=_asker(asked), watch=run.watch
+                code, device, spoken, check=check, asker=asker_of(asked), watch=run.watch
             )
         answer, scene = report.answer, report.result.scene
         drawable = scene is not None and bool(scene.layers)
@@ -154,7 +186,7 @@ class Desk:
         text, spoken = await self._open(asked, language)
         async with self.underway.run(asked, spoken, await self._post_behind(asked)) as run:
             confirmation = await self.tutor.confirm(
-                text, None, spoken, asker=_asker(asked), watch=run.watch
+                text, None, spoken, asker=asker_of(asked), watch=run.watch
             )
         scene = confirmation.before.scene if confirmation.before else None
         drawable = scene is not None and bool(scene.layers)
@@ -170,7 +202,9 @@ class Desk:
         await self.conduct.require_run(asked)
         text, spoken = await self._open(asked, language)
         async with self.underway.run(asked, spoken, await self._post_behind(asked)) as run:
-            result = await self.tutor.reproduce(text, spoken, asker=_asker(asked), watch=run.watch)
+            result = await self.tutor.reproduce(
+                text, spoken, asker=asker_of(asked), watch=run.watch
+            )
         scene = result.scene if result else None
         if scene is None or not scene.layers:
             raise InputError("no_layers", "The code does not fail inside a model.")
@@ -183,7 +217,7 @@ class Desk:
         is_asker = await self._is_asker(asked)
         await defer(asked, ephemeral=not is_asker)
         spoken = language if is_asker else language_of(asked.locale.value)
-        return await self._text_behind(asked, _message_of(asked)), spoken
+        return await self.text_behind(asked, _message_of(asked)), spoken
 
     async def _remember(
         self,
@@ -212,7 +246,7 @@ class Desk:
         await defer(asked, ephemeral=not is_asker)
         spoken = language if is_asker else language_of(asked.locale.value)
         async with self.underway.run(asked, spoken) as run:
-            example = await self.tutor.example(slug, spoken, asker=_asker(asked), watch=run.watch)
+            example = await self.tutor.example(slug, spoken, asker=asker_of(asked), watch=run.watch)
         await deliver(asked, example_ran(example), delete_view(asked.user.id, spoken))
 
     async def ask_for_fix(self, asked: Asked, language: Language) -> None:
@@ -223,17 +257,17 @@ class Desk:
         own = language_of(asked.locale.value)
         try:
             async with asyncio.timeout(_PREFILL_S):
-                prefill = await code_of(await self._text_behind(asked, answer)) or ""
+                prefill = await code_of(await self.text_behind(asked, answer)) or ""
         except TimeoutError:
             prefill = ""
 
         async def submitted(sent: Asked, text: str, file: discord.Attachment | None) -> None:
             code = await self.receive_code(sent, text, file, ephemeral=not is_asker)
-            post = await self._text_behind(sent, answer)
+            post = await self.text_behind(sent, answer)
             spoken = language if is_asker else own
             async with self.underway.run(sent, spoken) as run:
                 confirmation = await self.tutor.confirm(
-                    post, code, spoken, asker=_asker(sent), watch=run.watch
+                    post, code, spoken, asker=asker_of(sent), watch=run.watch
                 )
             await deliver(sent, confirmed(confirmation), delete_view(sent.user.id, spoken))
 
@@ -287,7 +321,7 @@ class Desk:
         answered = await self.store.by_answer(message.id)
         shown = answered.slug if answered else None
         language = language_of(asked.locale.value)
-        answer = await self.tutor.answer(await self._text_behind(asked, message), language)
+        answer = await self.tutor.answer(await self.text_behind(asked, message), language)
         rest = [candidate for candidate in answer.candidates if candidate.slug != shown]
         await deliver(asked, others(language, rest), choice_view(rest, answer_id=message.id))
 
@@ -355,7 +389,7 @@ class Desk:
         answered = await self.store.by_answer(_message_of(asked).id)
         return answered is not None and answered.asker_id == asked.user.id
 
-    async def _text_behind(self, asked: Asked, answer: discord.Message) -> str:
+    async def text_behind(self, asked: Asked, answer: discord.Message) -> str:
         """What a message of the bot answers. Raises InputError when nothing of it is left."""
         answered = await self.store.by_answer(answer.id)
         if answered is None and answer.reference is not None:
@@ -390,7 +424,7 @@ async def only_code(text: str) -> str:
     return (await code_of(text) or text) if "```" in text else text
 
 
-def _asker(asked: Asked) -> Asker:
+def asker_of(asked: Asked) -> Asker:
     """On whose behalf something runs: fair between servers, and between the people of one."""
     return Asker(group=str(asked.guild_id or "direct"), user=str(asked.user.id))
 

@@ -14,7 +14,7 @@ from bot.settings import Settings, SettingsError
 from knowledge.entry import EntryError, load_entries
 from knowledge.post import parse
 from sandbox.gpu import find_gpu
-from sandbox.protocol import Device
+from sandbox.protocol import Device, Tier
 from sandbox.runner import SandboxError
 
 PACKAGES = ("traceback-tutor", "torch", "sentence-transformers", "faiss-cpu", "discord.py")
@@ -75,13 +75,14 @@ async def _entries(settings: Settings) -> Check:
 
 
 async def _own_entries(settings: Settings) -> Check:
-    if settings.entries is None:
+    folder = settings.entries_folder()
+    if settings.entries is None and not folder.is_dir():
         return Check("own entries", True, "none (TUTOR_ENTRIES names a folder of them)")
     try:
         library = build_library(settings)
     except EntryError:
         return Check("own entries", False, "not examined, because the shipped ones do not load")
-    finding = f"{len(library.own)} under {settings.entries}"
+    finding = f"{len(library.own)} under {folder}"
     if library.replaced:
         finding += f"; in the place of shipped ones: {', '.join(library.replaced)}"
     if library.advice:
@@ -164,7 +165,15 @@ async def _sandbox(settings: Settings) -> Check:
 
 async def _gpu(settings: Settings) -> Check:
     name = await find_gpu()
-    return Check("gpu", name is not None, name or "no CUDA GPU; runs take the CPU", needed=False)
+    if name is None:
+        return Check("gpu", False, "no CUDA GPU; runs take the CPU", needed=False)
+    return Check(
+        "gpu",
+        settings.gpu_minimum_tier.rank <= Tier.FLOOR.rank,
+        f"{name}; runs on it have walls of tier `floor`",
+        "Accept that with TUTOR_GPU_MINIMUM_TIER=floor where docs/gpu.md advises it.",
+        needed=False,
+    )
 
 
 async def _token(settings: Settings) -> Check:

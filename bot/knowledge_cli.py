@@ -17,6 +17,7 @@ from bot.command_input import read_file
 from bot.inputs import InputError
 from bot.reports import print_json
 from bot.settings import Settings
+from bot.teach import CATEGORY
 from bot.tutor import UnknownEntry
 from knowledge.document import Fault
 from knowledge.entry import Entry, EntryError
@@ -31,9 +32,6 @@ from knowledge.validate import validate
 app = typer.Typer(no_args_is_help=True, help="The entries: list, show, check, begin, publish.")
 _console = Console()
 _errors = Console(stderr=True)
-
-OWN_CATEGORY = "group"
-"""The folder of a group's own entries under TUTOR_ENTRIES."""
 
 SlugArgument = Annotated[str, typer.Argument(metavar="SLUG")]
 LanguageOption = Annotated[Language, typer.Option("--lang", help="The language of the texts.")]
@@ -159,7 +157,7 @@ def new(
         made = scaffold(parse(read_file(file, settings.max_attachment_bytes)), slug)
     except NoError as problem:
         raise InputError("no_error", str(problem)) from None
-    page = target / OWN_CATEGORY / f"{made.slug}.md"
+    page = target / CATEGORY / f"{made.slug}.md"
     page.parent.mkdir(parents=True, exist_ok=True)
     try:
         with page.open("x", encoding="utf-8") as stream:

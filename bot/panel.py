@@ -317,6 +317,8 @@ class StoreControl(_Press, template="tutor:set:store_posts:(?P<value>on|off)"):
     async def act(self, interaction: Asked) -> None:
         """Keep it."""
         await change(interaction, store_posts=self.value == "on")
+        if self.value == "off" and interaction.guild_id is not None:
+            await interaction.client.desk.learned.drop_guild(interaction.guild_id)
 
 
 class QuietControl(_Press, template="tutor:set:quiet:(?P<value>ask)"):

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from bot.tutor import Tutor
 from knowledge.entry import Entry, Kind
 from knowledge.language import Language
 from sandbox.protocol import Result, Status
+from sandbox.waiting import NOBODY, Asker
+
+
+class Flaw(StrEnum):
+    """Why an entry does not hold; the value is the sentence about it."""
+
+    RAISES_NOTHING = "the failing code ended with status {status}, not with an exception"
+    FAILS_ANOTHER_WAY = "the failing code ended with status {status}: {said}"
+    SAME_OUTPUT = "both examples print the same, so nothing shows the difference"
+    WORKS_NOT = "the working code ended with status {status}: {said}"
+    NO_MESSAGE = "there is no message to search for"
+    OTHERS_FIRST = "the search ranks {ranked} for: {said}"
+    NOT_SURE = "the search is not sure of its answer for: {said}"
+
+
+@dataclass(frozen=True)
+class Objection:
+    """A flaw with what was seen."""
+
+    flaw: Flaw
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.flaw.value.format(**self.values)
 
 
 @dataclass(frozen=True)
@@ -15,8 +41,8 @@ class Proven:
     """The outcome of one entry."""
 
     slug: str
-    faults: tuple[str, ...]
-    """What does not hold, in words; empty when all holds."""
+    faults: tuple[Objection, ...]
+    """What does not hold; empty when all holds."""
     recorded: bool
     """True when the failure cannot be raised here and a recorded message stood in for it."""
 
@@ -26,55 +52,61 @@ class Proven:
         return not self.faults
 
 
-async def prove(tutor: Tutor, entry: Entry) -> Proven:
+async def prove(tutor: Tutor, entry: Entry, asker: Asker = NOBODY) -> Proven:
     """Run both blocks of `entry` and search for what the failing one says.
 
     An error must raise a message that the whole search ranks first with this entry; a warning must
     be printed and found likewise; a silent pitfall or a tip must end well twice, with another
     output. An entry that cannot be raised here is proven by its recorded message.
     """
-    faults: list[str] = []
+    faults: list[Objection] = []
     if entry.proof.provable:
-        example = await tutor.example(entry.slug, Language.EN)
+        example = await tutor.example(entry.slug, Language.EN, asker=asker)
         faults += await _failing_faults(tutor, entry, example.before, example.after)
         faults += _working_faults(example.after)
     else:
         if entry.kind in {Kind.ERROR, Kind.WARNING}:
             faults += await _ranking_faults(tutor, entry, entry.proof.recorded)
         if entry.works is not None:
-            faults += _working_faults((await tutor.run(entry.works)).result)
+            faults += _working_faults((await tutor.run(entry.works, asker=asker)).result)
     return Proven(entry.slug, tuple(faults), recorded=not entry.proof.provable)
 
 
-async def _failing_faults(tutor: Tutor, entry: Entry, before: Result, after: Result) -> list[str]:
+async def _failing_faults(
+    tutor: Tutor, entry: Entry, before: Result, after: Result
+) -> list[Objection]:
     if entry.kind is Kind.ERROR:
         if before.exception is None:
-            return [f"the failing code ended with status {before.status}, not with an exception"]
+            return [Objection(Flaw.RAISES_NOTHING, {"status": before.status})]
         return await _ranking_faults(tutor, entry, before.exception.traceback)
     if before.status is not Status.OK:
-        return [f"the failing code ended with status {before.status}: {_tail(before)}"]
+        return [_ended(Flaw.FAILS_ANOTHER_WAY, before)]
     if entry.kind is Kind.WARNING:
         return await _ranking_faults(tutor, entry, before.stderr)
     if before.stdout == after.stdout:
-        return ["both examples print the same, so nothing shows the difference"]
+        return [Objection(Flaw.SAME_OUTPUT)]
     return []
 
 
-def _working_faults(after: Result) -> list[str]:
-    if after.status is Status.OK:
-        return []
-    return [f"the working code ended with status {after.status}: {_tail(after)}"]
+def _working_faults(after: Result) -> list[Objection]:
+    return [] if after.status is Status.OK else [_ended(Flaw.WORKS_NOT, after)]
 
 
-async def _ranking_faults(tutor: Tutor, entry: Entry, message: str) -> list[str]:
+def _ended(flaw: Flaw, result: Result) -> Objection:
+    return Objection(flaw, {"status": result.status, "said": _tail(result)})
+
+
+async def _ranking_faults(tutor: Tutor, entry: Entry, message: str) -> list[Objection]:
     if not message.strip():
-        return ["there is no message to search for"]
+        return [Objection(Flaw.NO_MESSAGE)]
+    said = _last_line(message)
     answer = await tutor.answer(message)
     ranked = [match.entry.slug for match in answer.ranking.matches[:3]]
     if ranked[:1] != [entry.slug]:
-        return [f"the search ranks {', '.join(ranked) or 'nothing'} for: {_last_line(message)}"]
+        others = ", ".join(ranked) or "nothing"
+        return [Objection(Flaw.OTHERS_FIRST, {"ranked": others, "said": said})]
     if answer.explanation is None:
-        return [f"the search is not sure of its answer for: {_last_line(message)}"]
+        return [Objection(Flaw.NOT_SURE, {"said": said})]
     return []
 
 

@@ -39,7 +39,7 @@ def explained(answer: Answer) -> Reply:
     evidence = answer.ranking.matches[0].evidence.name.lower()
     remark = say(answer.language, f"evidence.{evidence}")
     if answer.explanation.language is not answer.language:
-        remark += f" · {say(answer.language, 'answer.untranslated')}"
+        remark += f" · {say(answer.language, f'answer.only_in.{answer.explanation.language}')}"
     return Reply(embeds=(brief_embed(answer.explanation, limits.EMBEDS, remark, answer.proposed),))
 
 

@@ -228,7 +228,7 @@ def show_proofs(outcomes: Iterable[Proven]) -> None:
     for outcome in outcomes:
         for fault in outcome.faults:
             line = Text(outcome.slug, style="bold red")
-            line.append(f"  {visible(fault)}", style="default")
+            line.append(f"  {visible(str(fault))}", style="default")
             _console.print(line)
     holding = sum(outcome.holds for outcome in outcomes)
     recorded = sum(outcome.recorded for outcome in outcomes)

@@ -11,7 +11,7 @@ from platformdirs import user_cache_path, user_data_path
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from sandbox.options import BrokerOptions
+from sandbox.options import BrokerOptions, GpuOptions
 from sandbox.protocol import Limits, Tier
 
 
@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     # Knowledge
     entries: Path | None = None
     """A folder of the group's own entries, beside the shipped ones; changes are taken over."""
+    teaching_guilds: frozenset[int] = frozenset()
+    """The servers whose admins may teach the bot, for it answers by what it was taught in all of
+    its servers; when empty, the one server that it is in."""
+    gaps_per_guild: Annotated[int, Field(ge=0)] = 200
+    """Posts without a good answer that are kept for the mentors of one server, where it allows
+    that."""
     encoder: str | None = None
     """A sentence-transformers name or path; the bundled model when not set."""
     cache: Path = Field(default_factory=lambda: user_cache_path("traceback-tutor"))
@@ -119,6 +125,18 @@ class Settings(BaseSettings):
     """Further requests of one person that may wait for their turn."""
     waiting: Annotated[int, Field(ge=0)] = 200
     """Requests of all people together that may wait, for each device."""
+
+    # GPU
+    gpu_index: Annotated[int, Field(ge=0)] = GpuOptions().index
+    """The GPU of this host that runs snippets, counted as nvidia-smi does."""
+    gpu_minimum_tier: Tier = GpuOptions().minimum_tier
+    """Runs on a GPU reach tier `floor`, and are refused until that is accepted here."""
+    gpu_memory_fraction: Annotated[float, Field(gt=0, le=0.95)] = GpuOptions().fraction
+    """How much of the GPU's memory one run may have."""
+    gpu_recovery_s: Annotated[float, Field(gt=0, le=600)] = GpuOptions().recovery_s
+    """Seconds in which the GPU's memory has to come free after a run, or it takes no more."""
+    gpu_concurrency: Annotated[int, Field(ge=1)] = 1
+    """Runs at the same time on GPUs: as many as all workers together have."""
 
     # Queue
     broker: SecretStr | None = None
@@ -166,6 +184,15 @@ class Settings(BaseSettings):
             )
         return tuple(sorted(set(ids)))
 
+    def entries_folder(self) -> Path:
+        """Where the group's own entries are: beside the database, if that is a file, by default."""
+        if self.entries is not None:
+            return self.entries
+        database = str(self.database)
+        if "://" in database:
+            return user_data_path("traceback-tutor") / "entries"
+        return Path(database).expanduser().parent / "entries"
+
     def limits(self) -> Limits:
         """The limits of one run."""
         return Limits(
@@ -178,6 +205,15 @@ class Settings(BaseSettings):
             files_mib=self.files_mib,
             processes=self.processes,
             threads=self.threads,
+        )
+
+    def gpu_options(self) -> GpuOptions:
+        """Which GPU runs snippets, and how it is watched."""
+        return GpuOptions(
+            index=self.gpu_index,
+            fraction=self.gpu_memory_fraction,
+            recovery_s=self.gpu_recovery_s,
+            minimum_tier=self.gpu_minimum_tier,
         )
 
     @field_validator("broker")

@@ -74,7 +74,8 @@ class Store:
     ) -> None:
         self.database = Database(database)
         self._session = self.database.session
-        self._keep = keep
+        self.keep = keep
+        """For how long texts are kept; zero keeps none."""
         self._clock = clock
 
     async def open(self) -> None:
@@ -141,7 +142,7 @@ class Store:
 
     async def forget_old_texts(self) -> int:
         """Drop the texts that are older than the days they may be kept; returns how many."""
-        oldest = (self._clock() - self._keep).timestamp()
+        oldest = (self._clock() - self.keep).timestamp()
         outdated = (AnswerRecord.asked_at <= oldest) & AnswerRecord.text.is_not(None)
         async with self._session.begin() as session:
             dropped = await session.scalars(
@@ -250,7 +251,7 @@ class Store:
             post_id=answered.post_id,
             language=answered.language.value,
             slug=answered.slug,
-            text=answered.text if self._keep else None,
+            text=answered.text if self.keep else None,
             asked_at=self._clock().timestamp(),
             guild_id=answered.guild_id,
             problem=answered.problem,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from bot.confirm import Confirmation, Confirmer
 from bot.inputs import require_text
 from bot.outcome import said_by
 from bot.proposal import Proposed, propose
 from bot.simulation import needs_simulation
+from knowledge.encoder import Vectors
 from knowledge.entry import Entry
 from knowledge.explain import Explanation, explain
 from knowledge.language import Language, detect_language
@@ -23,6 +26,9 @@ from sandbox.protocol import Device, Result, Snippet, Status
 from sandbox.runner import Runner, SandboxError, Watch
 from sandbox.waiting import NOBODY, Asker, WaitingRoom
 
+THINKERS: Final = 2
+"""Threads that search. They are few, because Python runs one at a time and the heartbeat waits for
+its turn among them; and their own, so that in a flood of posts nothing else waits behind it."""
 NEAREST = 3
 """How many explanations are offered when none is sure."""
 
@@ -87,6 +93,7 @@ class Tutor:
         self._searcher = searcher
         self._room = room
         self._library = library
+        self._thinkers = ThreadPoolExecutor(THINKERS, "thinker")
 
     async def answer(self, text: str, language: Language | None = None) -> Answer:
         """The explanation that fits `text`, or the nearest ones.
@@ -95,7 +102,8 @@ class Tutor:
         text.
         """
         require_text(text, "the post")
-        return await asyncio.to_thread(self._answer, text, language)
+        thinking = self._thinkers.submit(self._answer, text, language)
+        return await asyncio.wrap_future(thinking)
 
     def _answer(self, text: str, language: Language | None) -> Answer:
         post = parse(text)
@@ -132,6 +140,17 @@ class Tutor:
         if library.current() is not self._searcher.entries:
             self._searcher.replace(library.current())
         return changes
+
+    def trying(self, entry: Entry) -> Tutor:
+        """A tutor that knows `entry` too, to try it before it goes live. Takes a moment.
+
+        Raises EncoderError.
+        """
+        return Tutor(self._searcher.beside(entry), self._room)
+
+    async def meanings(self, texts: Sequence[str]) -> Vectors:
+        """What texts mean, as vectors. Raises EncoderError."""
+        return await asyncio.to_thread(self._searcher.meanings, texts)
 
     @property
     def entries(self) -> tuple[Entry, ...]:

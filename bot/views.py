@@ -12,6 +12,7 @@ import discord
 from discord.ui import Button, DynamicItem, Item, View
 
 from bot import reply as limits
+from bot.feedback import vote
 from bot.fence import one_line
 from bot.locale import say
 from bot.trouble import apologize
@@ -44,6 +45,8 @@ def answer_view(
     view.add_item(ConfirmButton(language))
     view.add_item(ShowButton(slug, 0, say(language, "button.details")))
     view.add_item(DeleteButton(asker_id, language))
+    for helpful in (True, False):
+        view.add_item(VoteButton(language, slug, helpful=helpful))
     return view
 
 
@@ -93,7 +96,7 @@ def stop_view(asker_id: int, language: Language) -> View:
     return view
 
 
-async def _guarded(
+async def guarded(
     interaction: discord.Interaction[TutorBot], action: Callable[[], Awaitable[None]]
 ) -> None:
     """Run what a button does; a failure becomes a sentence for the one who pressed it."""
@@ -129,7 +132,40 @@ class ExampleButton(
     async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
         """Called by discord.py when somebody presses the button."""
         desk = interaction.client.desk
-        await _guarded(interaction, lambda: desk.example(interaction, self.slug, self.language))
+        await guarded(interaction, lambda: desk.example(interaction, self.slug, self.language))
+
+
+class VoteButton(
+    DynamicItem[Button[View]],
+    template=rf"tutor:vote:(?P<vote>up|down):(?P<language>en|ja|zh):{_SLUG}",
+):
+    """Tells that an answer helped, or that it did not."""
+
+    def __init__(self, language: Language, slug: str, *, helpful: bool) -> None:
+        self.language, self.slug, self.helpful = language, slug, helpful
+        which = "up" if helpful else "down"
+        super().__init__(
+            Button(
+                emoji="👍" if helpful else "👎",
+                label=say(language, f"button.{which}"),
+                custom_id=f"tutor:vote:{which}:{language}:{slug}",
+                row=1,
+            )
+        )
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """The button that was pressed."""
+        return cls(Language(match["language"]), match["slug"], helpful=match["vote"] == "up")
+
+    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
+        """Called by discord.py when somebody presses the button."""
+        await guarded(
+            interaction,
+            lambda: vote(interaction, self.slug, self.language, helpful=self.helpful),
+        )
 
 
 class _SpokenButton(DynamicItem[Button[View]], template=r"tutor:nothing:(?P<language>en|ja|zh)"):
@@ -157,7 +193,7 @@ class _SpokenButton(DynamicItem[Button[View]], template=r"tutor:nothing:(?P<lang
 
     async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
         """Called by discord.py when somebody presses the button."""
-        await _guarded(interaction, lambda: self.act(interaction))
+        await guarded(interaction, lambda: self.act(interaction))
 
     async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
         """What the button does."""
@@ -235,7 +271,7 @@ class ShowButton(DynamicItem[Button[View]], template=rf"tutor:show:(?P<answer>\d
     async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
         """Called by discord.py when somebody presses the button."""
         desk = interaction.client.desk
-        await _guarded(interaction, lambda: desk.show(interaction, self.slug, self.answer_id))
+        await guarded(interaction, lambda: desk.show(interaction, self.slug, self.answer_id))
 
 
 class _AskerButton(
@@ -263,7 +299,7 @@ class _AskerButton(
 
     async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
         """Called by discord.py when somebody presses the button."""
-        await _guarded(interaction, lambda: self.act(interaction))
+        await guarded(interaction, lambda: self.act(interaction))
 
     async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
         """What the button does."""
@@ -300,6 +336,7 @@ BUTTONS = (
     CorrectButton,
     OthersButton,
     ShowButton,
+    VoteButton,
     StopButton,
     DeleteButton,
 )

@@ -71,6 +71,8 @@ class Entry:
     fails: str | None
     works: str | None
     proof: Proof
+    written: Language = Language.EN
+    """The language in which the texts under `Language.EN` really are."""
 
 
 class EntryError(Exception):
@@ -113,6 +115,7 @@ class Volume:
             fails=english.fails.text if english.fails else None,
             works=english.works.text if english.works else None,
             proof=english.proof,
+            written=english.written,
         )
 
 

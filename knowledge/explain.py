@@ -71,7 +71,8 @@ class See:
 class Explanation:
     """An entry as one learner reads it; summary, cause and fix are Markdown.
 
-    `language` is that of the texts, which is English where an entry has no translation.
+    `language` is that of the texts: English, or what an author wrote instead, where an entry has no
+    translation.
     """
 
     slug: str
@@ -128,7 +129,7 @@ def explain(
 
     return Explanation(
         slug=entry.slug,
-        language=used,
+        language=entry.written if used is Language.EN else used,
         title=text.title,
         summary=fill(text.summary),
         cause=fill(text.cause),

@@ -94,6 +94,9 @@ class Page:
 class EnglishPage(Page):
     """An entry's English file, which has all that needs no translating."""
 
+    written: Language
+    """The language of the texts, where somebody wrote them in another one and nobody translated
+    them yet; the headings are English all the same."""
     kind: Kind
     device: Device
     signatures: tuple[Signature, ...]
@@ -128,17 +131,21 @@ def read_english(path: Path, text: str, faults: list[Fault]) -> EnglishPage | No
         return None
     fields = document.fields
     page = _page(document, Language.EN, _sisters(fields), faults)
+    written = Language.EN
+    if "language" in fields:
+        written = _choice(Language, fields, "language", path, faults) or written
     kind = _choice(Kind, fields, "kind", path, faults)
     device = _choice(Device, fields, "device", path, faults)
     signatures = _signatures(fields, path, faults)
     docs = fields.texts("docs")
     proof = _proof(fields)
-    fields.unused("title, kind, device, signatures, symptoms, see, docs, proof")
+    fields.unused("title, language, kind, device, signatures, symptoms, see, docs, proof")
     examples = _examples(document, faults)
     if len(faults) > before or kind is None or device is None:
         return None
     return EnglishPage(
         **vars(page),
+        written=written,
         kind=kind,
         device=device,
         signatures=signatures,

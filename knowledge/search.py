@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from knowledge.calibration import MEANING, SIGNATURE, THRESHOLD
 from knowledge.catalogue import Candidates, Catalogue
 from knowledge.context import Context, comments, is_general_wording, read_context
-from knowledge.encoder import Encoder
+from knowledge.encoder import Encoder, Vectors
 from knowledge.entry import Entry, Kind
 from knowledge.index import EXHAUSTIVE
 from knowledge.language import Language
@@ -159,6 +160,22 @@ class Searcher:
         confidence, evidence = self._judge(post, findings)
         matches = self._matches(findings, confidence, evidence)
         return Ranking(matches, bool(matches) and confidence >= self._threshold)
+
+    def beside(self, entry: Entry) -> Searcher:
+        """A search that has `entry` too, in the place of one with its slug; this one is as before.
+
+        Only texts that are new are encoded. Raises EncoderError.
+        """
+        entries = {one.slug: one for one in self.entries} | {entry.slug: entry}
+        ordered = [entries[slug] for slug in sorted(entries)]
+        other = copy(self)
+        other._replacing = threading.Lock()
+        other._catalogue = self._catalogued(ordered, self._catalogue)
+        return other
+
+    def meanings(self, texts: Sequence[str]) -> Vectors:
+        """What texts mean, as vectors. Raises EncoderError when the model cannot be loaded."""
+        return self._encoder.queries(texts)
 
     def load(self) -> None:
         """Load the model and its index now rather than at the first post that needs them."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import mmap
 import os
 import resource
@@ -21,8 +22,8 @@ import time
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from sandbox import folder, guest, kernel, landlock, seccomp, view, wire
-from sandbox.protocol import Limits, Tier
+from sandbox import cuda, folder, guest, kernel, landlock, seccomp, view, wire
+from sandbox.protocol import Device, Limits, Tier
 
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
 FLAGS = (
@@ -246,7 +247,9 @@ def _snippet_process(arm: wire.Arm, fds: Fds, report: mmap.mmap, ready: int, pro
         order = _read_job(job)
         os.close(job)
         _limit_data(arm.limits)
-        resource.setrlimit(resource.RLIMIT_CPU, (order.cpu_s, order.cpu_s + 1))
+        # The making of a CUDA context is not the snippet's.
+        cpu_s = order.cpu_s + math.ceil(time.process_time())
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
         exit_code, body = guest.run(order, most=len(report) - _NOTE.size)
         if os.getpid() != itself:
             # A fork that the snippet made and that ran to the snippet's end: not its report.
@@ -276,28 +279,11 @@ def _duplicate_above(fd: int) -> int:
 
 
 def _walls(arm: wire.Arm) -> None:
-    limits = arm.limits
     os.setsid()
     kernel.die_with_parent()
     os.chdir(arm.scratch)
     os.umask(0o022)
-    guest.prepare(limits, processes=arm.tier is Tier.STRONG)
-    # A little more than the tmpfs holds: a full disk is what people know.
-    size = (limits.scratch_mib + 1) * _MIB
-    for kind, value in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, size),
-        (resource.RLIMIT_NOFILE, 256),
-        (resource.RLIMIT_MEMLOCK, 8 * _MIB),
-        (resource.RLIMIT_MSGQUEUE, 0),
-        (resource.RLIMIT_RTPRIO, 0),
-        (resource.RLIMIT_NICE, 0),
-        (resource.RLIMIT_SIGPENDING, 1024),
-        *([(resource.RLIMIT_NPROC, limits.processes + 1)] if arm.tier is Tier.STRONG else []),
-    ):
-        _, hard = resource.getrlimit(kind)
-        least = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (least, least))
+    guest.prepare(arm.limits, processes=arm.tier is Tier.STRONG)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     kernel.drop_capabilities()
     if arm.tier is Tier.STRONG:
@@ -309,9 +295,42 @@ def _walls(arm: wire.Arm) -> None:
         places = ("HOME", "TMPDIR", "MPLCONFIGDIR")
         os.environ.update(dict.fromkeys(places, arm.temporary))
     devices = [f"/dev/{name}" for name in view.DEVICES]
-    landlock.confine(readable, writable, devices)
+    if arm.cuda is None:
+        landlock.confine(readable, writable, devices)
+    else:
+        readable += cuda.READABLE
+        landlock.confine(readable, writable, [*devices, *cuda.WRITABLE], cuda.nodes(arm.cuda))
+        # Before the other walls, which forbid what only the making of a context needs; they hold
+        # for the threads that it started as well, and those inherited Landlock.
+        cuda.make_ready(arm.cuda)
+    _limit(arm)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-    kernel.install_filter(seccomp.assemble(arm.tier))
+    kernel.install_filter(seccomp.assemble(arm.tier, device=_device(arm)))
+
+
+def _device(arm: wire.Arm) -> Device:
+    return Device.CPU if arm.cuda is None else Device.CUDA
+
+
+def _limit(arm: wire.Arm) -> None:
+    limits = arm.limits
+    # A little more than the tmpfs holds: a full disk is what people know.
+    size = (limits.scratch_mib + 1) * _MIB
+    for kind, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, size),
+        # A context alone holds dozens.
+        (resource.RLIMIT_NOFILE, 256 if arm.cuda is None else 1024),
+        (resource.RLIMIT_MEMLOCK, 8 * _MIB),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_RTPRIO, 0),
+        (resource.RLIMIT_NICE, 0),
+        (resource.RLIMIT_SIGPENDING, 1024),
+        *([(resource.RLIMIT_NPROC, limits.processes + 1)] if arm.tier is Tier.STRONG else []),
+    ):
+        _, hard = resource.getrlimit(kind)
+        least = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (least, least))
 
 
 def _be_killed_first(proc: int) -> None:

@@ -49,6 +49,7 @@ PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _LAST_CAP = 63
 
+_FILTER_TSYNC = 1
 _MADV_COLLAPSE = 25
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -178,14 +179,16 @@ def drop_capabilities() -> None:
 
 
 def install_filter(program: bytes) -> None:
-    """Install a seccomp filter (packed BPF instructions) on the calling thread.
+    """Install a seccomp filter (packed BPF instructions) on every thread of this process.
 
     Needs no_new_privs. Raises OSError.
     """
     code = ctypes.create_string_buffer(program, len(program))
     record = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(code))
     holder = ctypes.create_string_buffer(record, len(record))
-    _syscall("seccomp", _NUMBERS[MACHINE]["seccomp"], 1, 0, holder)
+    left_out = _syscall("seccomp", _NUMBERS[MACHINE]["seccomp"], 1, _FILTER_TSYNC, holder)
+    if left_out:
+        raise OSError(f"seccomp: thread {left_out} has a filter of its own")
 
 
 def landlock_abi() -> int:

@@ -26,6 +26,7 @@ _CHANGE = (
     | _REFER
     | _TRUNCATE
 )
+_USE = _READ_FILE | _WRITE_FILE | _TRUNCATE
 _FILE_ONLY = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 _BIND_TCP_CONNECT_TCP = 0b11
 _SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS = 0b11
@@ -45,9 +46,16 @@ def _handled(abi: int) -> int:
     return rights
 
 
-def confine(readable: Sequence[str], writable: Sequence[str], devices: Sequence[str]) -> None:
+def confine(
+    readable: Sequence[str],
+    writable: Sequence[str],
+    devices: Sequence[str],
+    driven: Sequence[str] = (),
+) -> None:
     """Allow reading below `readable`, changing below `writable`, reading and writing `devices`.
 
+    Devices that are `driven` take orders by ioctl, too, which others do since version 5 only when
+    they were opened before.
     Executing is allowed nowhere; TCP, signals and abstract sockets outside the domain are refused
     as far as the kernel's version can. Paths that do not exist are passed over.
     Raises OSError when the kernel has no Landlock.
@@ -58,7 +66,8 @@ def confine(readable: Sequence[str], writable: Sequence[str], devices: Sequence[
     wanted = [
         *((path, _READ) for path in readable),
         *((path, _READ | _CHANGE) for path in writable),
-        *((path, _READ_FILE | _WRITE_FILE) for path in devices),
+        *((path, _USE) for path in devices),
+        *((path, _USE | _IOCTL_DEV) for path in driven),
     ]
     try:
         for path, rights in wanted:

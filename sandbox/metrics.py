@@ -29,9 +29,12 @@ WAITING: Final = Gauge("tutor_waiting", "Requests that wait for their turn.", ["
 REFUSED: Final = Counter(
     "tutor_refused", "Requests refused because too many wait.", ["device", "reason"]
 )
-ARMED: Final = Gauge("tutor_armed_cells", "Cells that stand ready for a run.")
+ARMED: Final = Gauge("tutor_armed_cells", "Cells that stand ready for a run.", ["device"])
 TIER: Final = Enum(
-    "tutor_sandbox_tier", "The walls around a run.", states=[tier.value for tier in Tier]
+    "tutor_sandbox_tier",
+    "The walls around a run.",
+    ["device"],
+    states=[tier.value for tier in Tier],
 )
 
 _log = logging.getLogger(__name__)

@@ -1,9 +1,11 @@
-"""Where the broker of a queue is, and how patient both its sides are."""
+"""What the parts of the sandbox have to know of the world around: the broker, the GPU."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from sandbox.protocol import Tier
 
 
 @dataclass(frozen=True)
@@ -25,3 +27,17 @@ class BrokerOptions:
         """The address without user and password, for people."""
         parts = urlsplit(self.url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+
+
+@dataclass(frozen=True)
+class GpuOptions:
+    """Which GPU runs snippets, and how it is watched. Times in seconds."""
+
+    index: int = 0
+    """Counted as nvidia-smi does."""
+    fraction: float = 0.5
+    """How much of its memory one run may have."""
+    recovery_s: float = 10.0
+    """For so long after a run the memory may take to come free."""
+    minimum_tier: Tier = Tier.STRONG
+    """Walls that a run must have. Cells on a GPU reach the floor tier."""

@@ -85,7 +85,9 @@ class Parent:
             raise ParentError(str(problem)) from problem
         ours, theirs = socket.socketpair()
         paths = _paths()
-        setting = {"socket": theirs.fileno(), "tutor": paths.root}
+        # What snippets do not import; an installed tutor stands among packages that they do.
+        hidden = "" if paths.root in paths.packages else paths.root
+        setting = {"socket": theirs.fileno(), "tutor": hidden}
         if folder is not None:
             setting["temporary"] = folder.temporary
         command = [paths.interpreter, "-s", "-P", "-B", "-m", "sandbox.zygote"]

@@ -10,12 +10,11 @@ import sys
 from collections import deque
 from types import TracebackType
 
-from sandbox import cgroup, folder, kernel, landlock, metrics, probe
+from sandbox import cgroup, folder, kernel, landlock, metrics, probe, wire
 from sandbox.fitness import unfit
-from sandbox.gpu import find_gpu
 from sandbox.parent import Parent, ParentError
 from sandbox.protocol import Device, Limits, Result, Snippet, Status, Tier
-from sandbox.run import Cell, CellError, Seen
+from sandbox.run import Cell, CellError, Overseer, Seen
 from sandbox.runner import DeviceUnavailable, SandboxError, Watch
 from sandbox.verdict import judge
 
@@ -35,10 +34,13 @@ _REMEDY = (
 class Pool:
     """Runs snippets in single-use cells. Use as an asynchronous context manager.
 
-    `size` cells wait armed; `concurrency` run at once, the others queue in order of arrival.
+    `size` cells wait armed (with 0, one after each call of `arm`); `concurrency` run at once, the
+    others queue in order of arrival.
     After `recycle` cells the zygote is replaced by a fresh one, without a gap. `maximum_tier` keeps
     a stronger tier from being tried, for hosts where that is known to hang or to be unwanted.
     Without `scenes` nothing is told of what a failing line saw: to measure what that costs.
+    With `cuda` each cell owns a context on that GPU, and only snippets for CUDA are taken; such
+    cells have walls of the floor tier only.
     """
 
     def __init__(
@@ -51,15 +53,19 @@ class Pool:
         concurrency: int | None = None,
         recycle: int = 2000,
         scenes: bool = True,
+        cuda: wire.Cuda | None = None,
     ) -> None:
+        self.device = Device.CPU if cuda is None else Device.CUDA
         self.tier = Tier.NONE
         self.why = "not started"
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
+        """Of a run that brings none; what is armed has these walls."""
         self._minimum, self._maximum = minimum_tier, maximum_tier
-        self._size = max(1, size)
+        self._size = size
         self._turns = asyncio.Semaphore(concurrency or os.cpu_count() or 1)
         self._recycle = recycle
         self._scenes = scenes
+        self._cuda = cuda
         self._slots = itertools.cycle(range(1, _SLOTS))
         self._armed: deque[Cell] = deque()
         self._live: set[Cell] = set()
@@ -73,7 +79,6 @@ class Pool:
         self._refilling: asyncio.Task[None] | None = None
         self._discarding: set[asyncio.Task[None]] = set()
         self._closing = False
-        self._gpu: asyncio.Future[str | None] | None = None
 
     async def __aenter__(self) -> Pool:
         await self.start()
@@ -129,13 +134,13 @@ class Pool:
         folder.sweep()
         self._cgroups = cgroup.find()
         self._parent = await self._new_parent()
-        with probe.attempts() as snippet:
-            faults = probe.faults(await self._attempt(snippet, self._limits))
+        with probe.attempts(self.device) as snippet:
+            faults = probe.faults(await self._attempt(snippet, self.limits))
         if faults:
             raise CellError(f"the walls do not hold, a snippet could: {'; '.join(faults)}")
         spaces = "own namespaces, read-only view, " if tier is Tier.STRONG else ""
-        metrics.TIER.state(tier.value)
-        metrics.ARMED.set_function(lambda: len(self._armed))
+        metrics.TIER.labels(self.device).state(tier.value)
+        metrics.ARMED.labels(self.device).set_function(lambda: len(self._armed))
         self.why = f"{spaces}Landlock {abi}, seccomp, rlimits; {self._cgroups.why}"
 
     async def close(self) -> None:
@@ -164,26 +169,49 @@ class Pool:
     # --- Running ----------------------------------------------------------------------------------
 
     async def run(
-        self, snippet: Snippet, limits: Limits | None = None, *, watch: Watch | None = None
+        self,
+        snippet: Snippet,
+        limits: Limits | None = None,
+        *,
+        watch: Watch | None = None,
+        overseer: Overseer | None = None,
     ) -> Result:
         """Run `snippet` in a cell of its own and tell what happened.
 
-        Raises DeviceUnavailable for a device that this host lacks, SandboxError when the pool
+        Raises DeviceUnavailable for another device than the pool's, SandboxError when the pool
         is not started. Everything that a snippet can do ends in a Result. `watch` hears what the
-        snippet prints while it runs. Cancelling kills the cell and comes back when it is gone.
+        snippet prints while it runs; `overseer` may end it. Cancelling kills the cell and comes
+        back when it is gone.
         """
-        limits = limits or self._limits
+        limits = limits or self.limits
         if self._parent is None or self._closing:
             raise SandboxError("The sandbox is not started. Start the pool first.")
-        if snippet.device is Device.CUDA:
-            await self._refuse_cuda()
+        if snippet.device is not self.device:
+            raise DeviceUnavailable(
+                snippet.device,
+                f"This sandbox runs snippets on {self.device} only; use --device {self.device}.",
+            )
         if (refused := unfit(snippet, limits, self.tier)) is not None:
             return refused
         async with self._turns:
-            return await self._attempt(snippet, limits, watch)
+            return await self._attempt(snippet, limits, watch, overseer)
+
+    async def arm(self, limits: Limits | None = None) -> None:
+        """Have a cell with these walls wait, in the place of any others. Raises SandboxError."""
+        limits = limits or self.limits
+        if not any(cell.ready and _walls(cell.limits) == _walls(limits) for cell in self._armed):
+            await self._disarm()
+            try:
+                self._armed.append(await self._make(limits))
+            except (CellError, ParentError) as problem:
+                raise SandboxError(f"The sandbox could not make a cell: {problem}.") from problem
 
     async def _attempt(
-        self, snippet: Snippet, limits: Limits, watch: Watch | None = None
+        self,
+        snippet: Snippet,
+        limits: Limits,
+        watch: Watch | None = None,
+        overseer: Overseer | None = None,
     ) -> Result:
         try:
             cell = await self._take(limits)
@@ -191,7 +219,9 @@ class Pool:
             lost = f"The sandbox could not make a cell for this run: {problem}. Try again."
             return Result(status=Status.INTERNAL, tier=self.tier, detail=lost)
         try:
-            seen: Seen = await cell.run(snippet, limits, scene=self._scenes, watch=watch)
+            seen: Seen = await cell.run(
+                snippet, limits, scene=self._scenes, watch=watch, overseer=overseer
+            )
             if seen.lost:
                 # What ended this cell has most likely ended those that wait beside it.
                 await self._disarm()
@@ -203,20 +233,19 @@ class Pool:
             self._refill()
         # All its processes are gone already: what is left of it need not keep the result waiting.
         self._discard(cell)
-        return judge(seen, self.tier, limits)
+        return judge(seen, self.tier, limits, self.device)
 
     async def _take(self, limits: Limits) -> Cell:
         """An armed cell with these walls, made now when none waits.
 
         Raises CellError, ParentError.
         """
-        if _walls(limits) == _walls(self._limits):
-            while self._armed:
-                cell = self._armed.popleft()
-                if cell.ready:
-                    self._refill_soon()
-                    return cell
-                self._discard(cell)
+        while self._armed and _walls(self._armed[0].limits) == _walls(limits):
+            cell = self._armed.popleft()
+            if cell.ready:
+                self._refill_soon()
+                return cell
+            self._discard(cell)
         return await self._make(limits)
 
     async def _make(self, limits: Limits) -> Cell:
@@ -230,7 +259,8 @@ class Pool:
 
     async def _make_once(self, limits: Limits) -> Cell:
         parent = await self._current_parent()
-        cell = await Cell.make(parent, self.tier, limits, next(self._slots), self._cgroups)
+        slot = next(self._slots)
+        cell = await Cell.make(parent, self.tier, limits, slot, self._cgroups, self._cuda)
         self._live.add(cell)
         self._idle.clear()
         return cell
@@ -310,26 +340,10 @@ class Pool:
     async def _arm(self) -> None:
         while len(self._armed) < self._size:
             try:
-                self._armed.append(await self._make(self._limits))
+                self._armed.append(await self._make(self.limits))
             except (CellError, ParentError):
                 # Whoever runs next makes a cell itself, and is told why when that fails.
                 return
-
-    # --- Devices ----------------------------------------------------------------------------------
-
-    async def _refuse_cuda(self) -> None:
-        """Raises DeviceUnavailable: a forked cell cannot own a CUDA context."""
-        if self._gpu is None:
-            self._gpu = asyncio.ensure_future(find_gpu())
-        if await asyncio.shield(self._gpu):
-            raise DeviceUnavailable(
-                Device.CUDA,
-                "The sandbox runs snippets on the CPU only, also on this host with a CUDA GPU; "
-                "use --device cpu.",
-            )
-        raise DeviceUnavailable(
-            Device.CUDA, "This host has no CUDA GPU that torch can use; use --device cpu."
-        )
 
 
 def _walls(limits: Limits) -> tuple[int, ...]:

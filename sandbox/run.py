@@ -10,9 +10,11 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -22,11 +24,11 @@ from sandbox.cgroup import Cgroups, Group
 from sandbox.folder import Folder
 from sandbox.harvest import harvest
 from sandbox.parent import Parent, ParentError
-from sandbox.protocol import Limits, OutputFile, Snippet, Tier
+from sandbox.protocol import Limits, OutputFile, Snippet, Status, Tier
 from sandbox.runner import Watch
 from sandbox.stream import Live, Stream
 
-_ARM_S = 20.0
+_ARM_S, _ARM_CUDA_S = 20.0, 90.0
 _LAST_WORD_S = 1.0
 _DEATH_S = 10.0
 _DRAIN_S = 2.0
@@ -42,6 +44,19 @@ class Cut(Enum):
     NO = "no"
     TIMEOUT = "timeout"
     OUTPUT = "output"
+    OVERSEER = "overseer"
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """What an overseer ends a run with: its status, and why in words."""
+
+    status: Status
+    detail: str
+
+
+Overseer = Callable[[], Awaitable[Sentence]]
+"""Watches a run from outside its cell; comes back only when the run has to end."""
 
 
 @dataclass
@@ -49,6 +64,8 @@ class Seen:
     """What the pool saw of a run."""
 
     cut: Cut = Cut.NO
+    sentence: Sentence | None = None
+    """The overseer's, where it cut the run."""
     ending: wire.Ending | None = None
     report: wire.GuestReport | None = None
     wall_s: float = 0.0
@@ -86,9 +103,16 @@ class Cell:
 
     @classmethod
     async def make(
-        cls, parent: Parent, tier: Tier, limits: Limits, slot: int, cgroups: Cgroups
+        cls,
+        parent: Parent,
+        tier: Tier,
+        limits: Limits,
+        slot: int,
+        cgroups: Cgroups,
+        cuda: wire.Cuda | None = None,
     ) -> Cell:
-        """Order a cell and wait until its walls stand. Raises CellError."""
+        """Order a cell and wait until its walls stand, and its CUDA context. Raises CellError."""
+        patience = _ARM_S if cuda is None else _ARM_CUDA_S
         try:
             group = cgroups.group(f"cell-{time.monotonic_ns():x}-{slot}")
         except OSError as problem:
@@ -96,17 +120,17 @@ class Cell:
         cell = cls(parent, tier, limits, group)
         try:
             group.limit(limits.memory_mib, limits.processes)
-            await asyncio.wait_for(cell._arm(slot), _ARM_S)
+            await asyncio.wait_for(cell._arm(slot, cuda), patience)
         except BaseException as problem:
             await cell.close()
             if isinstance(problem, TimeoutError):
-                raise CellError(f"a cell was not ready within {_ARM_S:.0f} s") from problem
+                raise CellError(f"a cell was not ready within {patience:.0f} s") from problem
             if isinstance(problem, OSError | ParentError | wire.WireError | ValidationError):
                 raise CellError(str(problem)) from problem
             raise
         return cell
 
-    async def _arm(self, slot: int) -> None:
+    async def _arm(self, slot: int, cuda: wire.Cuda | None) -> None:
         scratch, temporary = view.SCRATCH, "/tmp"  # noqa: S108 - inside the cell
         if self._tier is not Tier.STRONG:
             self._folder = Folder()
@@ -120,6 +144,7 @@ class Cell:
             temporary=temporary,
             cgroups=len(entrances),
             watch_memory=not self._group.counts_memory,
+            cuda=cuda,
         )
         sent = [self._control_end.fileno(), self._job_end.fileno(), self._pipes[1], self._pipes[3]]
         try:
@@ -149,11 +174,18 @@ class Cell:
         return not self._closed and not watch.poll(0)
 
     async def run(
-        self, snippet: Snippet, limits: Limits, *, scene: bool = True, watch: Watch | None = None
+        self,
+        snippet: Snippet,
+        limits: Limits,
+        *,
+        scene: bool = True,
+        watch: Watch | None = None,
+        overseer: Overseer | None = None,
     ) -> Seen:
         """Give the cell its job and watch it to the end of all its processes.
 
-        `scene` asks the guest for what a failing line saw; `watch` hears what it prints.
+        `scene` asks the guest for what a failing line saw; `watch` hears what it prints;
+        `overseer` may end it.
         """
         seen = Seen(stdout=Stream(limits.output_bytes), stderr=Stream(limits.output_bytes))
         flood = asyncio.Event()
@@ -165,13 +197,18 @@ class Cell:
         begun = time.monotonic()
         told = asyncio.create_task(self._tell(snippet, limits, seen, scene))
         flooded = asyncio.create_task(flood.wait())
+        overseen = None if overseer is None else asyncio.ensure_future(overseer())
+        waiting: set[asyncio.Future[Any]] = {told, flooded}
+        if overseen is not None:
+            waiting.add(overseen)
         try:
             if live is not None:
                 live.begin()
-            waiting = {told, flooded}
             await asyncio.wait(waiting, timeout=limits.wall_s, return_when=asyncio.FIRST_COMPLETED)
             if not told.done():
                 seen.cut = Cut.OUTPUT if flood.is_set() else Cut.TIMEOUT
+                if overseen is not None and overseen.done():
+                    seen.cut, seen.sentence = Cut.OVERSEER, overseen.result()
                 await self._stop(told)
             elif flood.is_set():
                 seen.cut = Cut.OUTPUT
@@ -188,9 +225,9 @@ class Cell:
         finally:
             if live is not None:
                 live.close()
-            for task in (told, flooded):
+            for task in waiting:
                 task.cancel()
-            await asyncio.gather(told, flooded, return_exceptions=True)
+            await asyncio.gather(*waiting, return_exceptions=True)
             seen.stdout.close()
             seen.stderr.close()
         return seen

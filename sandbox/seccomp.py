@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sandbox import kernel
-from sandbox.protocol import Frozen, Tier
+from sandbox.protocol import Device, Frozen, Tier
 
 _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
@@ -43,6 +43,7 @@ class Group(Frozen):
     why: str
     names: tuple[str, ...]
     tiers: tuple[Tier, ...] = (Tier.FLOOR, Tier.STRONG)
+    devices: tuple[Device, ...] = tuple(Device)
     when: tuple[tuple[Condition, ...], ...] = ()
 
 
@@ -114,8 +115,8 @@ def _rule(number: int, body: list[bytes]) -> list[bytes]:
 
 
 @cache
-def assemble(tier: Tier, machine: str = kernel.MACHINE) -> bytes:
-    """The filter for `tier` as packed BPF instructions.
+def assemble(tier: Tier, machine: str = kernel.MACHINE, device: Device = Device.CPU) -> bytes:
+    """The filter for cells of `tier` on `device`, as packed BPF instructions.
 
     Names that `machine` does not have (old calls on new architectures) are left out.
     """
@@ -133,7 +134,7 @@ def assemble(tier: Tier, machine: str = kernel.MACHINE) -> bytes:
         for name in group.names:
             lines += _rule(table[name], [absent])
     for group in policy().allowed:
-        if tier not in group.tiers:
+        if tier not in group.tiers or device not in group.devices:
             continue
         body = [line for choice in group.when for line in _alternative(choice)]
         for name in group.names:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import signal
 
-from sandbox.protocol import ExceptionReport, Hint, Limits, Result, Status, Tier, Wall
+from sandbox.protocol import Device, ExceptionReport, Hint, Limits, Result, Status, Tier, Wall
 from sandbox.run import Cut, Seen
 
 
-def judge(seen: Seen, tier: Tier, limits: Limits) -> Result:
+def judge(seen: Seen, tier: Tier, limits: Limits, device: Device = Device.CPU) -> Result:
     """The verdict on a finished run."""
     status, detail = _status(seen, limits)
     code = number = None
@@ -41,6 +41,7 @@ def judge(seen: Seen, tier: Tier, limits: Limits) -> Result:
         cpu_s=ending.cpu_s if ending else 0.0,
         peak_mib=seen.peak_mib if seen.peak_mib is not None else ending.peak_mib if ending else 0.0,
         tier=tier,
+        device=device,
         files=seen.files,
         skipped_files=seen.skipped,
         detail=detail or (hint_sentence(hint) if hint else ""),
@@ -50,6 +51,8 @@ def judge(seen: Seen, tier: Tier, limits: Limits) -> Result:
 def _status(seen: Seen, limits: Limits) -> tuple[Status, str]:
     if seen.cut is Cut.TIMEOUT:
         return Status.TIMEOUT, f"The run was stopped after {limits.wall_s:g} s, the time limit."
+    if seen.sentence is not None:
+        return seen.sentence.status, seen.sentence.detail
     if seen.cut is Cut.OUTPUT:
         return (
             Status.OUTPUT_LIMIT,

@@ -114,8 +114,9 @@ class WaitingRoom:
 
     A request may need several runs (a repair tries several edits); it takes one turn for all of
     them, so that what was accepted is not refused half-way. `at_once` requests have their turn at
-    the same time on each device, `per_user` of one user; of one user `waiting_per_user` more may
-    wait, of all together `waiting`. Whoever comes beyond that is refused in words.
+    the same time on processors and `on_gpus` on GPUs, `per_user` of one user; of one user
+    `waiting_per_user` more may wait, of all together `waiting`. Whoever comes beyond that is
+    refused in words.
     """
 
     def __init__(
@@ -123,13 +124,14 @@ class WaitingRoom:
         runner: Runner,
         *,
         at_once: int,
+        on_gpus: int = 1,
         waiting: int = 200,
         per_user: int = 1,
         waiting_per_user: int = 3,
     ) -> None:
         self._runner = runner
         self._most, self._per_user, self._most_of_user = waiting, per_user, waiting_per_user
-        self._lines = {device: _Line(at_once) for device in Device}
+        self._lines = {Device.CPU: _Line(at_once), Device.CUDA: _Line(on_gpus)}
         for device in Device:
             metrics.WAITING.labels(device).set_function(partial(self.waiting, device))
 

@@ -40,6 +40,16 @@ class WireError(Exception):
     """The other side broke the protocol or went away."""
 
 
+class Cuda(Frozen):
+    """The GPU of a cell, and how much of it."""
+
+    uuid: Annotated[str, Field(pattern=r"^GPU-[0-9a-fA-F-]{1,64}$")]
+    node: Annotated[int, Field(ge=0, lt=4096)]
+    """The number of its device node, /dev/nvidia<node>."""
+    fraction: Annotated[float, Field(gt=0, le=1)]
+    """How much of its memory torch may take."""
+
+
 class Arm(Frozen):
     """Pool to zygote: make a cell. With it travel its control socket, its job socket, the write
     ends for stdout and stderr, then cgroup.procs files."""
@@ -55,6 +65,8 @@ class Arm(Frozen):
     cgroups: Annotated[int, Field(ge=0, le=8)]
     watch_memory: bool
     """True when no cgroup counts memory, so that the cell's guard has to."""
+    cuda: Cuda | None = None
+    """The GPU of which the cell makes itself a context, before it says that it is armed."""
 
 
 class Ready(Frozen):

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sandbox import cell, guest, kernel, pages, seccomp, wire
-from sandbox.protocol import Tier
+from sandbox.protocol import Device, Tier
 
 _ENVIRONMENT = {
     "HOME": "/tmp",  # noqa: S108 - inside the cell
@@ -112,7 +112,8 @@ def warm_up() -> str:
     # Here and not in the cell, so that no run pays for it.
     importlib.import_module("sandbox.layers").install()
     for tier in (Tier.FLOOR, Tier.STRONG):
-        seccomp.assemble(tier)
+        for device in Device:
+            seccomp.assemble(tier, device=device)
     # Of the exit functions keep only the one that waits for child processes: others collect
     # garbage through the whole heap, which costs a run ten times what it takes itself.
     atexit._clear()

@@ -14,7 +14,7 @@ from knowledge.search import Searcher
 from sandbox.pool import Pool
 from sandbox.waiting import WaitingRoom
 
-pytest_plugins = ["discord_requests", "queue_parts"]
+pytest_plugins = ["discord_requests", "tests.attacks.gpu_parts", "queue_parts"]
 
 
 @pytest.fixture(scope="session")
@@ -34,5 +34,7 @@ async def pool() -> AsyncIterator[Pool]:
 
 @pytest.fixture(scope="session")
 def tutor(searcher: Searcher, pool: Pool) -> Tutor:
-    """The service with real parts."""
-    return Tutor(searcher, WaitingRoom(pool, at_once=2))
+    """The service with real parts; nobody is refused for asking much."""
+    return Tutor(
+        searcher, WaitingRoom(pool, at_once=4, per_user=4, waiting=1000, waiting_per_user=1000)
+    )

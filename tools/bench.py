@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench_channel import channel
 from bench_growth import growth
 from bench_posts import posts
 from bench_queue import queue
@@ -61,6 +62,7 @@ def main() -> None:
     sandbox(console)
     posts(console)
     growth(console)
+    channel(console)
 
 
 if __name__ == "__main__":

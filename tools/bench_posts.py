@@ -51,6 +51,11 @@ class Taken:
     meaning: tuple[float, ...]
 
 
+def posts_of_entries(entries: Sequence[Entry]) -> list[str]:
+    """A post about each entry that errors are recognized by."""
+    return [_post(entry) for entry in entries if entry.signatures]
+
+
 def _post(entry: Entry) -> str:
     """A post with the code and the error of `entry`, its slots filled."""
     said = _SLOT.sub(lambda slot: _VALUES[slot[1]], entry.signatures[0].template)
@@ -89,7 +94,7 @@ def posts(console: Console) -> None:
     searcher = build_searcher(Settings())
     searcher.load()
     tutor = Tutor(searcher)
-    texts = [_post(entry) for entry in searcher.entries if entry.signatures]
+    texts = posts_of_entries(searcher.entries)
     texts += [json.loads(line)["text"] for line in lines]
     first = asyncio.run(answered(tutor, texts))
     later = asyncio.run(answered(tutor, texts))
@@ -110,8 +115,8 @@ def posts(console: Console) -> None:
             table.add_row(
                 f"{what}, {when}",
                 str(len(values)),
-                f"{_share(values, 0.5):.1f} ms",
-                f"{_share(values, 0.99):.1f} ms",
+                f"{share(values, 0.5):.1f} ms",
+                f"{share(values, 0.99):.1f} ms",
                 f"{target:.0f} ms",
             )
     table.add_row(
@@ -124,7 +129,7 @@ def posts(console: Console) -> None:
     console.print(table)
 
 
-def _share(values: Sequence[float], share: float) -> float:
+def share(values: Sequence[float], share: float) -> float:
     """The value below which this share of the values lies."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 

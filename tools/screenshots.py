@@ -69,6 +69,13 @@ for step in range(5):
     optimizer.step()
 print(f"{loss.item():.3f}")
 """
+LAB = """\
+Traceback (most recent call last):
+  File "/home/student/cluster/job.py", line 12, in <module>
+    scheduler.reserve(node={node})
+LabSchedulerError: node {node} is reserved for the robotics course until 18:00
+"""
+QUOTA = "QuotaError: the course has used up its hours on the printer"
 PLOT = """\
 import torch, matplotlib.pyplot as plt
 torch.manual_seed(0)
@@ -174,6 +181,23 @@ def settings(desk: Desk) -> None:
     desk.answered("settings.title")
 
 
+def gaps(desk: Desk) -> None:
+    """What nobody could answer, the same problem once."""
+    desk.command("tutor settings")
+    desk.press("settings.store_posts.to.on")
+    desk.answered("settings.store_posts.on")
+    for post in (QUOTA, *(LAB.format(node=node) for node in (3, 7, 12))):
+        answers = desk.page.locator(BOT)
+        before = answers.count()
+        desk.command("explain")
+        desk.page.get_by_test_id("options-send").click()
+        desk.fill_form(post)
+        expect(answers).to_have_count(before + 1, timeout=SLOW)
+        desk.answered("unsure.title")
+    desk.command("tutor gaps")
+    desk.answered("gaps.title")
+
+
 # In the order in which they are taken, on one page: how many messages each shows, from the end.
 SHOTS: dict[Callable[[Desk], None], int] = {
     answer: 2,
@@ -183,6 +207,7 @@ SHOTS: dict[Callable[[Desk], None], int] = {
     run: 1,
     check: 1,
     settings: 1,
+    gaps: 1,
 }
 NEEDS = {repair: answer, verdict: answer, example: answer}
 

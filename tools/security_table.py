@@ -36,6 +36,8 @@ HEADINGS = {
     "test_report.py": "The report about a failing line",
     "test_shown.py": "What people are shown",
 }
+_ELSEWHERE = {"test_gpu_attacks.py"}
+"""Attacks that need what most hosts lack; docs/gpu.md tells of them."""
 _NOT_HERE = "·"
 _CONTAINER_ORDER = ("strong", "strong, unprivileged", "floor", None)
 """Of the walls that a container gives, the strongest count."""
@@ -64,6 +66,7 @@ def attacks() -> dict[str, dict[str, bool]]:
             and node.name.startswith("test_")
         }
         for path in sorted(ATTACKS.glob("test_*.py"))
+        if path.name not in _ELSEWHERE
     }
 
 

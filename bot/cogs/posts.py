@@ -160,6 +160,8 @@ class PostsCog(commands.Cog):
             for answered in answers:
                 await self._answers.withdraw(answered)
             await self._desk.store.forget(message_id)
+            await self._desk.learned.drop(message_id)
+            await self._desk.learned.drop_answers(*(answered.answer_id for answered in answers))
         for answer_id in (message_id, *(answered.answer_id for answered in answers)):
             await self._follow_pointers(answer_id)
 
@@ -241,6 +243,8 @@ class PostsCog(commands.Cog):
             if len(parts) > 1 and await self._add_to(parts, asked_for=addressed):
                 return
             found = await self._said(message, addressed, settings.language)
+            if len(parts) > 1:  # the last of several speaks for all
+                await self._desk.learned.drop(*(p.id for p in parts if p.id != message.id))
             if found is None or await self._desk.store.is_done(message.id):
                 return
             found = self._admitted(message, addressed, found)
@@ -300,6 +304,9 @@ class PostsCog(commands.Cog):
                 return None
             return Found(unsure(spoken, ()), delete_view(message.author.id, spoken), spoken)
         answer = await self._desk.tutor.answer(taken.text, language)
+        if asked_for or answer.post.errors:
+            guild_id = message.guild.id if message.guild else None
+            await self._desk.learn(answer, message.id, guild_id, message.author.id)
         if answer.explanation is None and not asked_for:
             return None
         reply, view = self._desk.compose(answer, message.author.id, taken.seen)

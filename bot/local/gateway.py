@@ -126,7 +126,6 @@ class Gateway:
         try:
             while True:
                 session = await self._receive(socket, outgoing, session, pulse)
-                pulse.shard = session.shard[0] if session else None
         except Hangup as hangup:
             await _close(socket, hangup.code)
         except WebSocketDisconnect:

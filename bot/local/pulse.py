@@ -9,6 +9,16 @@ from itertools import pairwise
 KEPT_BEATS = 10_000
 
 
+@dataclass(frozen=True)
+class Beat:
+    """One heartbeat after another."""
+
+    late_s: float
+    """By how many seconds it came after the interval that was asked for."""
+    acknowledged_s: float
+    """How many seconds its acknowledgement had to wait, for messages before it say."""
+
+
 def _moments() -> deque[float]:
     return deque(maxlen=KEPT_BEATS)
 
@@ -19,15 +29,14 @@ class Pulse:
 
     interval_s: float
     """What the client was asked to keep."""
-    shard: int | None = None
-    """None until the client has said which one it is."""
     came: deque[float] = field(default_factory=_moments)
     acknowledged: deque[float] = field(default_factory=_moments)
 
-    def lateness(self) -> list[float]:
-        """By how many seconds each heartbeat came after its interval; none for the first."""
-        return [later - earlier - self.interval_s for earlier, later in pairwise(self.came)]
-
-    def delays(self) -> list[float]:
-        """How many seconds each acknowledgement had to wait for what was being sent."""
-        return [sent - came for came, sent in zip(self.came, self.acknowledged, strict=False)]
+    def beats(self, since: float) -> list[Beat]:
+        """The acknowledged heartbeats that followed another after the moment `since`."""
+        pairs = zip(pairwise(self.came), list(self.acknowledged)[1:], strict=False)
+        return [
+            Beat(came - before - self.interval_s, acknowledged - came)
+            for (before, came), acknowledged in pairs
+            if before >= since
+        ]

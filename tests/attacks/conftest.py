@@ -62,7 +62,8 @@ async def strong(request: pytest.FixtureRequest, guard: Guard) -> Target:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known that each attack has."""
+    """Make the mark known that each attack has, and the GPU where these tests stand alone."""
+    config.pluginmanager.import_plugin("tests.attacks.gpu_parts")
     about = "; ".join(f"{letter}: {words}" for letter, words in _OUTCOMES.items())
     config.addinivalue_line(
         "markers", f"outcome(letter, floor=letter): what becomes of an attack. {about}"

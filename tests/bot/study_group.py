@@ -19,18 +19,21 @@ from bot.catch_up import Window
 from bot.client import TutorBot, point_at
 from bot.conduct import Conduct, Rules
 from bot.desk import Desk
-from bot.guilds import Guilds
+from bot.guilds import Guilds, GuildSettings
 from bot.intake import Intake
 from bot.local.commands import message_commands, slash_commands
 from bot.local.model import Channel, Interaction, Message, Upload, User, walk
 from bot.local.server import LocalDiscord
+from bot.local.world import GUILD_ID
 from bot.ocr import ScreenReader
 from bot.store import Store
+from bot.teach import Teacher
 from bot.tutor import Answer, Tutor
 from knowledge.language import Language
+from knowledge.library import Library
 from knowledge.search import Searcher
 from sandbox.protocol import ExceptionReport, Limits, Result, Snippet, Status
-from sandbox.runner import Watch
+from sandbox.runner import Runner, Watch
 from sandbox.waiting import WaitingRoom
 
 TOKEN = "a-token-for-tests"
@@ -153,6 +156,7 @@ class StudyGroup:
         *,
         file: tuple[str, bytes] | None = None,
         locale: str = "en-US",
+        user: User | None = None,
         **options: str,
     ) -> Interaction:
         """Use a slash command."""
@@ -166,7 +170,7 @@ class StudyGroup:
             attached.append(held)
             values.append({"name": "file", "type": 11, "value": str(held.id)})
         return self.local.interactions.slash(
-            self.learner, self.help, command, values, attachments=attached, locale=locale
+            user or self.learner, self.help, command, values, attachments=attached, locale=locale
         )
 
     def menu(self, name: str, message: Message, *, locale: str = "en-US") -> Interaction:
@@ -213,6 +217,38 @@ class StudyGroup:
             for label in (opened.modal or {})["components"]
         ]
         return self.local.interactions.submit(opened, components, attachments=held, locale=locale)
+
+    async def fill_fields(
+        self, opened: Interaction, *, locale: str = "en-US", **texts: str
+    ) -> Interaction:
+        """Fill the named fields of the form that an interaction opens, and send it."""
+        await until(lambda: opened.modal is not None)
+        await idle()
+        fields = [label["component"] for label in (opened.modal or {})["components"]]
+        components = [
+            {
+                "type": 18,
+                "component": {
+                    "type": 4,
+                    "custom_id": field["custom_id"],
+                    "value": texts.get(field["custom_id"], field.get("value") or ""),
+                },
+            }
+            for field in fields
+        ]
+        return self.local.interactions.submit(opened, components, locale=locale)
+
+    async def told(self, asked: Interaction) -> Message:
+        """The finished answer to an interaction."""
+        await until(lambda: asked.response is not None and not asked.response.loading)
+        await idle()
+        assert asked.response is not None
+        return asked.response
+
+    async def allow(self, **update: Any) -> None:
+        """Change the settings of the server."""
+        settings = GuildSettings().model_copy(update=update)
+        await self.bot.desk.conduct.guilds.put(GUILD_ID, settings)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -270,13 +306,21 @@ async def study_group(
     window: Window | None = None,
     shard_count: int | None = None,
     shard_ids: Sequence[int] | None = None,
+    library: Library | None = None,
+    entries: Path | None = None,
+    runner: Runner | None = None,
 ) -> AsyncIterator[StudyGroup]:
-    """The bot, logged in. Entering again with the same database is a restart."""
+    """The bot, logged in. Entering again with the same database is a restart.
+
+    `library` reads own entries out of the folder `entries`; `runner` takes the place of the
+    scripted sandbox.
+    """
     sandbox = ScriptedSandbox()
     async with Store(database, keep) as store:
-        tutor = HesitantTutor(searcher, WaitingRoom(sandbox, at_once=2))
+        tutor = HesitantTutor(searcher, WaitingRoom(runner or sandbox, at_once=2), library)
         conduct = Conduct(Guilds(store.database), rules)
-        desk = Desk(tutor, store, Intake(MAX_BYTES, ScreenReader()), conduct)
+        intake = Intake(MAX_BYTES, ScreenReader())
+        desk = Desk(tutor, store, intake, conduct, teacher=Teacher(tutor, entries))
         async with TutorBot(
             desk,
             message_content=message_content,

@@ -15,7 +15,9 @@ from bot.confirm import Verdict
 from bot.guilds import GuildSettings, Place, QuietHours, Runners
 from bot.locale import catalogue, language_of, say
 from bot.modals import Purpose
+from bot.prove import Flaw
 from bot.repair import REGISTER, Grade
+from bot.teaching import FIELDS
 from knowledge.language import Language
 from knowledge.search import Evidence
 from sandbox.protocol import Check, Device, Status, Tier, Wall
@@ -41,7 +43,14 @@ FAMILIES = {
         f"{verdict.name.lower()}.{part}" for verdict in Verdict for part in ("title", "body")
     ],
     "check.": [check.name.lower() for check in Check],
-    "button.": ["confirm", "repair", "picture", "correct", "others", "delete", "stop", "details"],
+    "button.": [
+        *("confirm", "repair", "picture", "correct", "others", "delete", "stop", "details"),
+        *("up", "down", "back", "next"),
+    ],
+    "answer.only_in.": [language.value for language in Language],
+    "vote.thanks.": ["up", "down"],
+    "lesson.": [f"{name}.{part}" for name in FIELDS for part in ("label", "description")],
+    "flaw.": [flaw.name.lower() for flaw in Flaw],
     "grade.": [grade.value for grade in Grade],
     "repair.": [name.replace("-", "_") for name in REGISTER],
     "trouble.not_allowed.": [right.value for right in Right],
@@ -189,7 +198,8 @@ def test_texts_fit_where_discord_shows_them(language: Language) -> None:
         r"button\..*|settings\..*\.to\..*": 80,
         r"settings\.(\w+\.placeholder|(language|runners)\..*)|.*\.example": 100,
         r"settings\.quiet\.\w+": 45,
-        r"modal\.\w+\.(title|label|file)": 45,
+        r"modal\.\w+\.(title|label|file)|lesson\.\w+\.label": 45,
+        r"lesson\.\w+\.description": 100,
         r"modal\.(\w+\.(description|placeholder)|too_long)": 100,
         r"(run\.title|verdict)\..*title|change\..*|unsure\.title|others\.title": 200,
     }

@@ -185,7 +185,7 @@ async def test_a_missing_translation_is_shown_in_english_and_says_so(
     assert answer.explanation is not None
     assert answer.explanation.language is Language.EN
     [embed] = reply(answer).embeds
-    assert say(Language.JA, "answer.untranslated") in (embed.footer.text or "")
+    assert say(Language.JA, "answer.only_in.en") in (embed.footer.text or "")
     english = await tutor.answer(POST, Language.EN)
     [embed] = reply(english).embeds
-    assert say(Language.EN, "answer.untranslated") not in (embed.footer.text or "")
+    assert say(Language.EN, "answer.only_in.en") not in (embed.footer.text or "")

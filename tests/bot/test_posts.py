@@ -41,8 +41,10 @@ async def test_a_posted_traceback_is_answered_as_a_reply_that_pings_nobody(
     assert answer.mentions == () and not answer.everyone
     assert "11" in shown(answer) and "7" in shown(answer)
     assert SLUG in shown(answer)
-    assert labels(answer)[:3] == ["Find a repair", "Run the example", "Confirm my fix"]
-    assert labels(answer)[-1] == "Delete"
+    assert labels(answer) == [
+        *("Find a repair", "Run the example", "Confirm my fix", "Details", "Delete"),
+        *("Helped", "Did not help"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from bot import doctor
 from bot.assembly import build_runner
 from bot.settings import Settings, SettingsError
 from sandbox.client import Queue
-from sandbox.pool import Pool
+from sandbox.devices import Devices
 
 NOWHERE = "redis://127.0.0.1:1/0"
 
@@ -35,7 +35,7 @@ def tutor(*arguments: str, stdin: str = "", **environment: str) -> subprocess.Co
 
 
 async def test_a_broker_decides_whether_runs_leave_the_process() -> None:
-    assert isinstance(build_runner(Settings(broker=None)), Pool)
+    assert isinstance(build_runner(Settings(broker=None)), Devices)
     assert isinstance(build_runner(Settings(broker=NOWHERE)), Queue)
 
 

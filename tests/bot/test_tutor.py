@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 
 from bot.confirm import Verdict
 from bot.inputs import InputError
 from bot.tutor import NotProvable, Tutor, UnknownEntry
 from knowledge.language import Language
+from knowledge.post import Post, parse
+from knowledge.search import Searcher
 from sandbox.protocol import Status
 
 MISFIT = """\
@@ -187,3 +192,25 @@ async def test_an_example_that_needs_a_gpu_says_why_it_is_not_run(tutor: Tutor) 
 async def test_an_unknown_entry_is_named(tutor: Tutor) -> None:
     with pytest.raises(UnknownEntry, match="no-such-entry"):
         await tutor.example("no-such-entry", Language.EN)
+
+
+async def test_nothing_else_waits_behind_a_flood_of_posts(
+    searcher: Searcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+
+    def slow(text: str) -> Post:
+        released.wait(60)
+        return parse(text)
+
+    monkeypatch.setattr("bot.tutor.parse", slow)
+    tutor = Tutor(searcher)
+    flood = [asyncio.create_task(tutor.answer(MISFIT_POST)) for _ in range(64)]
+    try:
+        await asyncio.sleep(0)
+        assert await asyncio.wait_for(asyncio.to_thread(str, 7), 30) == "7"
+        assert not any(task.done() for task in flood)
+    finally:
+        released.set()
+        answers = await asyncio.gather(*flood)
+    assert all(answer.explanation for answer in answers)

@@ -39,6 +39,7 @@ from bot.views import (
     RepairButton,
     ShowButton,
     StopButton,
+    VoteButton,
 )
 from knowledge.entry import load_entries
 from knowledge.language import Language
@@ -70,6 +71,7 @@ def test_the_state_of_every_button_fits_and_belongs_to_one_kind_only(
         ShowButton(slug, snowflake, title),
         DeleteButton(snowflake, language),
         StopButton(snowflake, language),
+        VoteButton(language, slug, helpful=True),
     ]
     assert {type(button) for button in buttons} == set(BUTTONS)
     for button in buttons:

@@ -30,7 +30,7 @@ print("done")
 
 
 async def run(pool: Pool, code: str, **limits: float) -> Result:
-    changed = pool._limits.model_copy(update=limits)
+    changed = pool.limits.model_copy(update=limits)
     return await pool.run(Snippet(code=textwrap.dedent(code)), changed)
 
 

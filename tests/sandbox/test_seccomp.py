@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from sandbox.protocol import Tier
+from sandbox.protocol import Device, Tier
 from sandbox.seccomp import assemble, numbers, policy
 
 _ALLOW, _EPERM, _ENOSYS, _KILL = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
@@ -39,13 +39,14 @@ def verdict(
 
 @pytest.mark.parametrize("tier", _TIERS)
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_the_filter_says_what_the_policy_says(tier: Tier, machine: str) -> None:
-    program = assemble(tier, machine)
+@pytest.mark.parametrize("device", list(Device))
+def test_the_filter_says_what_the_policy_says(tier: Tier, machine: str, device: Device) -> None:
+    program = assemble(tier, machine, device)
     table = numbers(machine)
     plain: set[str] = set()
     conditional: set[str] = set()
     for group in policy().allowed:
-        if tier in group.tiers:
+        if tier in group.tiers and device in group.devices:
             (conditional if group.when else plain).update(group.names)
     absent = {name for group in policy().not_implemented for name in group.names}
     for name, number in table.items():
@@ -96,3 +97,17 @@ def test_conditions_look_at_arguments() -> None:
     assert verdict(strong, table["ioctl"], (1, 0x5412)) == _EPERM
     assert verdict(strong, table["setpriority"], (0, 0)) == _ALLOW
     assert verdict(strong, table["setpriority"], (0, 5)) == _EPERM
+
+
+def test_only_a_cell_on_a_gpu_orders_anything_of_its_driver() -> None:
+    cpu, cuda = (assemble(Tier.FLOOR, "x86_64", device) for device in Device)
+    table = numbers("x86_64")
+    allocate, map_memory, reserve, initialize = 0xC020462B, 0xC038464E, 1, 0x30000001
+    for request in (allocate, map_memory, reserve, initialize):
+        assert verdict(cpu, table["ioctl"], (9, request)) == _EPERM
+        assert verdict(cuda, table["ioctl"], (9, request)) == _ALLOW
+    steal_input, set_flags_of_a_file = 0x5412, 0x40086602
+    for request in (steal_input, set_flags_of_a_file):
+        assert verdict(cuda, table["ioctl"], (9, request)) == _EPERM
+    assert verdict(cuda, table["get_mempolicy"]) == _ALLOW
+    assert verdict(cpu, table["get_mempolicy"]) == _EPERM

@@ -6,7 +6,17 @@ import logging
 from pathlib import Path
 
 import pytest
-from study_group import CODE, OTHER_TRACEBACK, POST, SLUG, StudyGroup, shown, study_group, until
+from study_group import (
+    CODE,
+    OTHER_TRACEBACK,
+    POST,
+    SLUG,
+    StudyGroup,
+    settled,
+    shown,
+    study_group,
+    until,
+)
 
 from bot.client import TutorBot
 from bot.local.faults import ALWAYS, EventFault, FrameFault
@@ -98,8 +108,9 @@ async def test_after_a_session_is_lost_the_bot_logs_in_anew_and_answers(
 
 
 async def test_a_post_while_a_session_is_lost_is_answered_once_after_the_login(
-    group: StudyGroup, caplog: pytest.LogCaptureFixture
+    group: StudyGroup,
 ) -> None:
+    await settled(group)
     group.say(POST)
     await group.answer()
     group.local.faults.add(FrameFault(Op.RESUME, (Op.INVALID_SESSION, False)))

@@ -130,6 +130,19 @@ async def test_guild_events_go_to_one_shard_and_direct_messages_to_the_first(
         assert bot.heard.empty()
 
 
+async def test_heartbeats_and_their_acknowledgements_are_noted(
+    local: LocalDiscord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local.gateway.heartbeat_ms = 200
+    async with running(local, monkeypatch):
+        pulse = local.gateway.pulses[-1]
+        await until(lambda: len(pulse.beats(since=0.0)) >= 2)
+    first, second = pulse.beats(since=0.0)[:2]
+    assert pulse.interval_s == 0.2
+    assert first.acknowledged_s > 0 and second.late_s > -pulse.interval_s
+    assert pulse.beats(since=pulse.came[-1] + 1) == []
+
+
 async def test_a_burst_arrives_complete_and_in_order(
     local: LocalDiscord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
