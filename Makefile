@@ -48,6 +48,7 @@ gpu: $(VENV)/dev.ready ## Run the tests and attacks that need a GPU, write figur
 	$(BIN)/python tools/gpu.py
 
 screenshots: $(VENV)/dev.ready ## Take the pictures in docs/screenshots anew
+	tools/setup.sh pictures $(VENV)
 	$(BIN)/python tools/screenshots.py
 
 pins: $(VENV)/dev.ready ## Write the versions installed now into constraints.txt

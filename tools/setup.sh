@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up what a fresh Debian or Ubuntu lacks.   tools/setup.sh run|dev|browser|services|containers|bench VENV
+# Sets up what a fresh Debian or Ubuntu lacks.   tools/setup.sh run|dev|browser|pictures|services|containers|bench VENV
 # Root is asked for system packages only, and only when one is missing; each is named.
 set -euo pipefail
 what=$1
@@ -75,6 +75,14 @@ browser)
     # The tests of the page drive a real browser.
     command -v chromium >/dev/null || command -v google-chrome >/dev/null || install_packages chromium
     ;;
+pictures)
+    # What people read on a screenshot needs letters: Japanese, Chinese, emoji.
+    missing=()
+    for name in chromium fonts-noto-cjk fonts-noto-color-emoji; do
+        dpkg -s "$name" >/dev/null 2>&1 || missing+=("$name")
+    done
+    [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+    ;;
 services)
     # The tests start a PostgreSQL and a Redis of their own; Debian puts initdb beside the path.
     missing=()
@@ -99,7 +107,7 @@ bench)
     command -v bwrap >/dev/null || (install_packages bubblewrap) || true
     ;;
 *)
-    echo "usage: tools/setup.sh run|dev|browser|services|containers|bench VENV" >&2
+    echo "usage: tools/setup.sh run|dev|browser|pictures|services|containers|bench VENV" >&2
     exit 2
     ;;
 esac
