@@ -105,6 +105,7 @@ class PostsCog(commands.Cog):
     @commands.Cog.listener()
     async def on_raw_message_delete(self, event: discord.RawMessageDeleteEvent) -> None:
         """A message is deleted, seen before or not."""
+        self._desk.underway.stop(event.message_id)
         await self.withdraw_all(event.message_id)
         await self.left_without(event.channel_id, event.message_id)
 
@@ -112,6 +113,7 @@ class PostsCog(commands.Cog):
     async def on_raw_bulk_message_delete(self, event: discord.RawBulkMessageDeleteEvent) -> None:
         """Many messages are deleted at once."""
         for message_id in event.message_ids:
+            self._desk.underway.stop(message_id)
             await self.withdraw_all(message_id)
             await self.left_without(event.channel_id, message_id)
 
