@@ -146,14 +146,15 @@ import asyncio, json, os, pathlib, sys
 from sandbox import kernel
 kernel.unshare(kernel.CLONE_NEWNS)
 kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-kernel.mount("tiny", "/tmp", "tmpfs", 0, "size=64k,nr_inodes=40,mode=1777")
+tiny = sys.argv[2]
+kernel.mount("tiny", tiny, "tmpfs", 0, "size=64k,nr_inodes=40,mode=1777")
 kernel.mount("tiny", "/dev/shm", "tmpfs", 0, "size=64k,mode=1777")
-os.environ["TMPDIR"] = "/tmp"
+os.environ["TMPDIR"] = tiny
 from sandbox.pool import Pool
 from sandbox.protocol import Limits, Snippet, Tier
 
 def fill():
-    for place in ("/tmp", "/dev/shm"):
+    for place in (tiny, "/dev/shm"):
         try:
             with open(place + "/full", "wb") as file:
                 while True:
@@ -167,7 +168,7 @@ def fill():
             pass
 
 def empty():
-    for place in ("/tmp", "/dev/shm"):
+    for place in (tiny, "/dev/shm"):
         for path in pathlib.Path(place).iterdir():
             if path.is_file():
                 path.unlink()
@@ -185,7 +186,7 @@ async def main():
         empty()
         after = await asyncio.gather(*(pool.run(Snippet(code=code)) for _ in range(3)))
         told["after"] = [r.stdout for r in after]
-    told["left"] = [p.name for p in pathlib.Path("/tmp").iterdir()]
+    told["left"] = [p.name for p in pathlib.Path(tiny).iterdir()]
     print(json.dumps(told))
 
 asyncio.run(main())
@@ -195,13 +196,16 @@ asyncio.run(main())
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk to fill")
 @pytest.mark.parametrize("tier", ["strong", "floor"])
 async def test_a_full_disk_ends_every_run_in_words_and_is_over_when_there_is_room(
-    tier: str,
+    tier: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     if tier == "floor" and kernel.landlock_abi() < landlock.FLOOR_ABI:
         pytest.skip(f"the floor tier needs Landlock {landlock.FLOOR_ABI}")
+    tiny = tmp_path_factory.mktemp("tiny")
+    for folder in (tiny, *tiny.parents[:2]):
+        folder.chmod(0o755)  # the floor's cells are nobody's
     done = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-c", textwrap.dedent(_FULL), tier],
+        [sys.executable, "-c", textwrap.dedent(_FULL), tier, str(tiny)],
         env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
         cwd="/",
         capture_output=True,
