@@ -22,7 +22,8 @@ def test_every_attack_ends_as_promised_in_a_workers_container(
     )
     said = inside(
         *("run", "--rm", "--no-deps", "-T", "--volume", f"{outcomes}:/outcomes"),
-        *("-e", "TUTOR_ATTACK_OUTCOMES=/outcomes/worker.jsonl", "-e", "TUTOR_ATTACK_PLACE=container"),
+        *("-e", "TUTOR_ATTACK_OUTCOMES=/outcomes/worker.jsonl"),
+        *("-e", "TUTOR_ATTACK_PLACE=container"),
         *("--entrypoint", "python", "worker", "-m", "pytest", "tests/attacks"),
         *("-q", "-p", "no:cacheprovider", "--confcutdir=tests/attacks"),
     )
