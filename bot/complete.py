@@ -11,6 +11,7 @@ from bot.made_up import BATCH, Guesser, Posted, Wanted
 from bot.missing import undefined_names
 from bot.program import Program
 from bot.stand_ins import stand_in
+from knowledge.python_tree import parse_python
 
 _IMPORTS: Final = {
     "torch": "import torch",
@@ -79,7 +80,7 @@ def complete(
     """
     try:
         standing_in = stand_in(code)
-        tree = ast.parse(standing_in.code)
+        tree = parse_python(standing_in.code)
     except (SyntaxError, ValueError, RecursionError):
         return Completed(code, (), (), ())
     code, made_up = standing_in.code, [MadeUp(*each) for each in standing_in.made_up]

@@ -18,6 +18,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
 
+from knowledge.python_tree import parse_python
 from sandbox.protocol import Frozen, Result
 
 ENTRIES: Final = frozenset({"cpu-out-of-memory", "cuda-out-of-memory"})
@@ -211,7 +212,7 @@ def with_batch_size(code: str, size: int) -> tuple[str, int] | None:
     Batch sizes are `batch_size = N` and `DataLoader(…, batch_size=N)`. None without any.
     """
     try:
-        tree = ast.parse(code)
+        tree = parse_python(code)
     except (SyntaxError, ValueError, RecursionError):
         return None
     numbers = [node for each in ast.walk(tree) if (node := _written_size(each)) is not None]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
 
 from pyflakes import checker, messages
+
+from knowledge.python_tree import parse_python
 
 _FILE_ERRORS = {"FileNotFoundError", "NotADirectoryError"}
 _QUOTED = re.compile(r"'([^']+)'")
@@ -34,7 +35,7 @@ def undefined_names(code: str) -> tuple[str, ...]:
     Found by pyflakes. Empty when the code does not parse.
     """
     try:
-        tree = ast.parse(code)
+        tree = parse_python(code)
     except (SyntaxError, ValueError, RecursionError):
         return ()
     found = [

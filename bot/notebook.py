@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +12,7 @@ import nbformat
 
 from bot.fence import visible
 from bot.inputs import InputError
+from knowledge.python_tree import parse_python
 
 SUFFIX: Final = ".ipynb"
 MAX_BYTES: Final = 8 << 20
@@ -190,7 +190,7 @@ def _is_python(source: str) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(source)
+            parse_python(source)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return False
     return True

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from knowledge.python_tree import parse_python
+
 _PLACEMENT: Final = frozenset({"cuda-tensor-to-numpy", "device-mismatch", "generator-device"})
 """Entries whose errors only two devices can raise."""
 _WITHOUT_GPU: Final = frozenset(
@@ -32,7 +34,7 @@ def needs_simulation(slug: str | None, *codes: str) -> bool:
 def _asks_for_cuda(code: str) -> bool:
     """Whether a program uses CUDA without asking first whether there is any."""
     try:
-        return any(_uses(ast.parse(code)))
+        return any(_uses(parse_python(code)))
     except (SyntaxError, ValueError, RecursionError):
         return False
 

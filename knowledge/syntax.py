@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from knowledge.python_tree import parse_python
+
 MAX_CODE: Final = 20_000
 """Longer code is not looked at, in characters."""
 
@@ -111,7 +113,7 @@ def _parsed(block: str) -> ast.Module | None:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return ast.parse("\n".join(lines))
+                return parse_python("\n".join(lines))
         except SyntaxError as error:
             broken = min(max((error.lineno or 1) - 1, 0), len(lines) - 1)
             if not _repaired(lines, broken, str(error.msg)):

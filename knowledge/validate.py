@@ -8,7 +8,6 @@ symptoms to search by). A group's own entries must be fit; shipped ones must be 
 
 from __future__ import annotations
 
-import ast
 import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from knowledge.entry import SHIPPED, Volume, read_library
 from knowledge.explain import ENVIRONMENT, render
 from knowledge.language import Language
 from knowledge.page import EnglishPage, Kind, Page, Translation
+from knowledge.python_tree import parse_python
 from knowledge.signature import Signature, SlotType, SlotValue
 
 LONGEST_TITLE: Final = 100
@@ -273,7 +273,7 @@ def _occasions(signatures: tuple[Signature, ...]) -> Iterator[tuple[str, dict[st
 
 def _syntax_error(code: str) -> SyntaxError | None:
     try:
-        ast.parse(code)
+        parse_python(code)
     except SyntaxError as error:
         return error
     except ValueError as error:  # NUL bytes

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Final, TypeVar
 
 import libcst as cst
 from libcst.metadata import CodeRange, MetadataWrapper, ParentNodeProvider, PositionProvider
+
+from knowledge.python_tree import parse_python
 
 MAX_CODE: Final = 100_000
 """Characters; a longer snippet is not read."""
@@ -62,7 +63,7 @@ class Source:
             raise Unreadable("The code is too long to be rewritten.")
         try:
             # Refuses what nests so deeply that the next parser would overflow its stack.
-            ast.parse(code)
+            parse_python(code)
             wrapper = MetadataWrapper(cst.parse_module(code), unsafe_skip_copy=True)
             self._positions = wrapper.resolve(PositionProvider)
             self._parents = wrapper.resolve(ParentNodeProvider)
