@@ -101,14 +101,7 @@ def warm_up() -> str:
     with contextlib.suppress(ImportError):
         for name in _IMPORTED_FOR_PLOTS:
             importlib.import_module(name)
-    # The first multiplication, backward-free (an autograd thread would not survive a fork), and
-    # the first optimizer step load what stays lazy otherwise.
-    layer = torch.nn.Linear(8, 8)
-    layer(torch.ones(2, 8))
-    for parameter in layer.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    for optimizer in (torch.optim.SGD, torch.optim.Adam):
-        optimizer(layer.parameters(), lr=0.1).step()
+    _train_once()
     # Here and not in the cell, so that no run pays for it.
     importlib.import_module("sandbox.layers").install()
     for tier in (Tier.FLOOR, Tier.STRONG):
@@ -124,6 +117,25 @@ def warm_up() -> str:
     pages.enlarge()
     tempfile.tempdir = None
     return str(torch.__version__)
+
+
+def _train_once() -> None:
+    """Load what stays lazy until the first step of a training, and bring its memory into place."""
+    import torch
+
+    functional = torch.nn.functional
+    model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    inputs, classes = torch.randn(4, 8), torch.randint(0, 2, (4,))
+    for kind in (torch.optim.SGD, torch.optim.Adam):
+        optimizer = kind(model.parameters(), lr=0.1)
+        optimizer.zero_grad()
+        functional.cross_entropy(model(inputs), classes).backward()
+        optimizer.step()
+    functional.mse_loss(model(inputs), torch.zeros(4, 2)).item()
+    threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208
+    if threads > 1:
+        # Autograd starts a thread for each device, and none of them survives a fork.
+        raise RuntimeError(f"the warm-up left {threads} threads where one can be forked")
 
 
 def _serve(control: socket.socket) -> None:

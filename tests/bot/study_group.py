@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ from sandbox.waiting import WaitingRoom
 
 TOKEN = "a-token-for-tests"
 MAX_BYTES = 20_000
+_CLOSE_S = 60.0
+"""A bot that does not end is the fault of one test and must not become that of all after it."""
 
 MESSAGE = "mat1 and mat2 shapes cannot be multiplied (5x11 and 7x3)"
 TRACEBACK = f"""\
@@ -74,6 +76,15 @@ class ScriptedSandbox:
         self.gate = asyncio.Event()
         self.gate.set()
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Runs that are begun in here end only after it."""
+        self.gate.clear()
+        try:
+            yield
+        finally:
+            self.gate.set()
+
     async def run(
         self, snippet: Snippet, limits: Limits | None = None, *, watch: Watch | None = None
     ) -> Result:
@@ -100,9 +111,15 @@ class StudyGroup:
     """What people do in the local Discord, and what they see."""
 
     def __init__(
-        self, local: LocalDiscord, bot: TutorBot, tutor: HesitantTutor, sandbox: ScriptedSandbox
+        self,
+        local: LocalDiscord,
+        bot: TutorBot,
+        tutor: HesitantTutor,
+        sandbox: ScriptedSandbox,
+        room: WaitingRoom,
     ) -> None:
         self.local, self.bot, self.tutor, self.sandbox = local, bot, tutor, sandbox
+        self.room = room
         self.world = local.world
         self.learner, self.friend = local.world.people[:2]
         self.help: Channel = next(iter(local.world.channels.values()))
@@ -317,7 +334,8 @@ async def study_group(
     """
     sandbox = ScriptedSandbox()
     async with Store(database, keep) as store:
-        tutor = HesitantTutor(searcher, WaitingRoom(runner or sandbox, at_once=2), library)
+        room = WaitingRoom(runner or sandbox, at_once=2)
+        tutor = HesitantTutor(searcher, room, library)
         conduct = Conduct(Guilds(store.database), rules)
         intake = Intake(MAX_BYTES, ScreenReader())
         desk = Desk(tutor, store, intake, conduct, teacher=Teacher(tutor, entries))
@@ -334,11 +352,12 @@ async def study_group(
             if running.done():
                 await running
             try:
-                yield StudyGroup(local, bot, tutor, sandbox)
+                yield StudyGroup(local, bot, tutor, sandbox, room)
                 await idle()
             finally:
-                await bot.close()
-                await asyncio.gather(running, return_exceptions=True)
+                async with asyncio.timeout(_CLOSE_S):
+                    await bot.close()
+                    await asyncio.gather(running, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -198,14 +198,14 @@ async def test_the_device_chosen_beside_a_form_is_used(group: StudyGroup) -> Non
 
 
 async def test_a_long_run_is_deferred_in_time_and_then_shown(group: StudyGroup) -> None:
-    group.sandbox.gate.clear()
-    started = group.slash("run", code="while True: pass")
-    await until(lambda: started.phase is Phase.ANSWERED)
+    with group.sandbox.held():
+        started = group.slash("run", code="while True: pass")
+        await until(lambda: started.phase is Phase.ANSWERED)
 
-    assert started.response is not None and started.response.loading
-    await asyncio.sleep(0.2)
-    group.sandbox.endings["while True"] = Result(status=Status.TIMEOUT, wall_s=15.0)
-    group.sandbox.gate.set()
+        assert started.response is not None and started.response.loading
+        await asyncio.sleep(0.2)
+        group.sandbox.endings["while True"] = Result(status=Status.TIMEOUT, wall_s=15.0)
+
     answer = await group.answer()
     assert say(Language.EN, "run.title.timeout") in shown(answer)
 

@@ -6,19 +6,21 @@ from study_group import StudyGroup, shown, until
 
 from bot.locale import say
 from knowledge.language import Language
+from sandbox.protocol import Device
 
 
 async def test_the_fifth_request_of_one_person_is_refused_in_their_language(
     group: StudyGroup,
 ) -> None:
-    group.sandbox.gate.clear()
-    for number in range(4):
-        group.slash("run", code=f"x = {number}")
-    group.slash("run", code="x = 4", locale="ja")
+    with group.sandbox.held():
+        for number in range(4):
+            group.slash("run", code=f"x = {number}")
+        await until(lambda: group.room.waiting(Device.CPU) == 3)
+        group.slash("run", code="x = 4", locale="ja")
 
-    refused = say(Language.JA, "trouble.too_many.yours", most="3")
-    await until(lambda: any(shown(each).strip() == refused for each in group.bot_messages()))
-    group.sandbox.gate.set()
+        refused = say(Language.JA, "trouble.too_many.yours", most="3")
+        await until(lambda: any(shown(each).strip() == refused for each in group.bot_messages()))
+
     await group.answer(5)
 
     await until(lambda: len(group.sandbox.ran) == 4)

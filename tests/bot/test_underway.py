@@ -33,13 +33,13 @@ async def showing(group: StudyGroup, holds: Callable[[str], bool]) -> Message:
 
 
 async def test_those_who_wait_see_how_many_come_before_them(group: StudyGroup) -> None:
-    group.sandbox.gate.clear()
-    for number in range(3):
-        group.slash("run", code=f"x = {number}")
+    with group.sandbox.held():
+        for number in range(3):
+            group.slash("run", code=f"x = {number}")
 
-    await showing(group, lambda text: say(Language.EN, "progress.waiting", ahead=1) in text)
-    await showing(group, lambda text: say(Language.EN, "progress.next") in text)
-    group.sandbox.gate.set()
+        await showing(group, lambda text: say(Language.EN, "progress.waiting", ahead=1) in text)
+        await showing(group, lambda text: say(Language.EN, "progress.next") in text)
+
     await group.answer(3)
 
     assert all("it ran" in shown(each) for each in group.bot_messages())
@@ -83,14 +83,13 @@ async def test_what_ends_at_once_is_never_shown_under_way(
 
 
 async def test_the_asker_stops_a_run_by_its_button(group: StudyGroup) -> None:
-    group.sandbox.gate.clear()
-    group.slash("run", code="x = 1")
-    message = await showing(group, lambda text: say(Language.EN, "progress.running") in text)
+    with group.sandbox.held():
+        group.slash("run", code="x = 1")
+        message = await showing(group, lambda text: say(Language.EN, "progress.running") in text)
 
-    group.press(message, "tutor:stop:")
-    await until(lambda: say(Language.EN, "input.stopped") in shown(message))
+        group.press(message, "tutor:stop:")
+        await until(lambda: say(Language.EN, "input.stopped") in shown(message))
 
-    group.sandbox.gate.set()
     await idle()
     assert group.sandbox.ran == []
     group.slash("run", code="x = 2")
@@ -98,29 +97,28 @@ async def test_the_asker_stops_a_run_by_its_button(group: StudyGroup) -> None:
 
 
 async def test_a_friend_cannot_stop_it(group: StudyGroup) -> None:
-    group.sandbox.gate.clear()
-    group.slash("run", code="x = 1")
-    message = await showing(group, lambda text: say(Language.EN, "progress.running") in text)
+    with group.sandbox.held():
+        group.slash("run", code="x = 1")
+        message = await showing(group, lambda text: say(Language.EN, "progress.running") in text)
 
-    group.press(message, "tutor:stop:", user=group.friend)
-    await until(
-        lambda: any(say(Language.EN, "input.not_yours") in shown(m) for m in loading(group))
-    )
-    group.sandbox.gate.set()
+        group.press(message, "tutor:stop:", user=group.friend)
+        await until(
+            lambda: any(say(Language.EN, "input.not_yours") in shown(m) for m in loading(group))
+        )
+
     await until(lambda: "it ran" in shown(message))
 
 
 async def test_deleting_the_post_ends_the_run_of_its_code(group: StudyGroup) -> None:
-    group.sandbox.gate.clear()
-    group.make_unsure()
-    post = group.say(f"```python\n{CODE}\n```")
-    group.menu("Run this code", post)
-    await showing(group, lambda text: say(Language.EN, "progress.running") in text)
+    with group.sandbox.held():
+        group.make_unsure()
+        post = group.say(f"```python\n{CODE}\n```")
+        group.menu("Run this code", post)
+        await showing(group, lambda text: say(Language.EN, "progress.running") in text)
 
-    group.world.delete(post)
-    await showing(group, lambda text: say(Language.EN, "input.stopped") in text)
+        group.world.delete(post)
+        await showing(group, lambda text: say(Language.EN, "input.stopped") in text)
 
-    group.sandbox.gate.set()
     await idle()
     assert group.sandbox.ran == []
 
@@ -128,27 +126,25 @@ async def test_deleting_the_post_ends_the_run_of_its_code(group: StudyGroup) -> 
 async def test_deleting_the_post_ends_the_search_for_a_repair(group: StudyGroup) -> None:
     post = group.say(POST)
     answer = await group.answer()
-    group.sandbox.gate.clear()
-    group.press(answer, "tutor:repair:")
-    await showing(group, lambda text: say(Language.EN, "progress.running") in text)
+    with group.sandbox.held():
+        group.press(answer, "tutor:repair:")
+        await showing(group, lambda text: say(Language.EN, "progress.running") in text)
 
-    group.world.delete(post)
-    await showing(group, lambda text: say(Language.EN, "input.stopped") in text)
+        group.world.delete(post)
+        await showing(group, lambda text: say(Language.EN, "input.stopped") in text)
 
-    group.sandbox.gate.set()
     await idle()
     assert group.sandbox.ran == []
 
 
 async def test_taking_the_message_away_ends_the_run(group: StudyGroup) -> None:
-    group.sandbox.gate.clear()
-    group.slash("run", code="x = 1")
-    message = await showing(group, lambda text: say(Language.EN, "progress.running") in text)
+    with group.sandbox.held():
+        group.slash("run", code="x = 1")
+        message = await showing(group, lambda text: say(Language.EN, "progress.running") in text)
 
-    group.world.delete(message)
-    await until(lambda: not group.bot.desk.underway.stop(message.id))
+        group.world.delete(message)
+        await until(lambda: not group.bot.desk.underway.stop(message.id))
 
-    group.sandbox.gate.set()
     await idle()
     assert group.sandbox.ran == []
 
