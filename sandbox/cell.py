@@ -283,7 +283,7 @@ def _walls(arm: wire.Arm) -> None:
     kernel.die_with_parent()
     os.chdir(arm.scratch)
     os.umask(0o022)
-    guest.prepare(arm.limits, processes=arm.tier is Tier.STRONG)
+    guest.prepare(arm.limits, processes=arm.tier is Tier.STRONG, rehearsed=arm.rehearsed)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     kernel.drop_capabilities()
     if arm.tier is Tier.STRONG:

@@ -25,6 +25,7 @@ from typing import Any
 
 from sandbox.budget import within
 from sandbox.protocol import FINDINGS_AT_MOST, ExceptionReport, Finding, Limits, Scene
+from sandbox.rehearsal import rehearse
 from sandbox.watch import Watch
 from sandbox.wire import GuestReport, Job
 
@@ -53,11 +54,14 @@ def import_folders() -> list[str]:
     return sorted(folders)
 
 
-def prepare(limits: Limits, *, processes: bool) -> None:
+def prepare(limits: Limits, *, processes: bool, rehearsed: bool) -> None:
     """Make this fork a fresh interpreter: own randomness, own streams, the wanted threads.
 
-    `processes` tells whether the walls let a snippet start processes.
+    `processes` tells whether the walls let a snippet start processes, `rehearsed` whether there is
+    time to make the first training step quick.
     """
+    if rehearsed:
+        rehearse()
     _reseed()
     _threads(limits.threads)
     for fd, name in enumerate(("stdin", "stdout", "stderr")):

@@ -248,19 +248,21 @@ class Pool:
             self._discard(cell)
         return await self._make(limits)
 
-    async def _make(self, limits: Limits) -> Cell:
+    async def _make(self, limits: Limits, *, rehearsed: bool = False) -> Cell:
         try:
-            cell = await self._make_once(limits)
+            cell = await self._make_once(limits, rehearsed)
         except CellError:
             # The zygote may have died under it; then the second try is with a fresh one.
             await asyncio.sleep(_BEFORE_SECOND_TRY_S)
-            cell = await self._make_once(limits)
+            cell = await self._make_once(limits, rehearsed)
         return cell
 
-    async def _make_once(self, limits: Limits) -> Cell:
+    async def _make_once(self, limits: Limits, rehearsed: bool) -> Cell:
         parent = await self._current_parent()
         slot = next(self._slots)
-        cell = await Cell.make(parent, self.tier, limits, slot, self._cgroups, self._cuda)
+        cell = await Cell.make(
+            parent, self.tier, limits, slot, self._cgroups, self._cuda, rehearsed=rehearsed
+        )
         self._live.add(cell)
         self._idle.clear()
         return cell
@@ -340,7 +342,9 @@ class Pool:
     async def _arm(self) -> None:
         while len(self._armed) < self._size:
             try:
-                self._armed.append(await self._make(self.limits))
+                # A rehearsal takes longer than a small run: not while runs wait for the processors.
+                rehearsed = not self._turns.locked()
+                self._armed.append(await self._make(self.limits, rehearsed=rehearsed))
             except (CellError, ParentError):
                 # Whoever runs next makes a cell itself, and is told why when that fails.
                 return

@@ -110,6 +110,8 @@ class Cell:
         slot: int,
         cgroups: Cgroups,
         cuda: wire.Cuda | None = None,
+        *,
+        rehearsed: bool = False,
     ) -> Cell:
         """Order a cell and wait until its walls stand, and its CUDA context. Raises CellError."""
         patience = _ARM_S if cuda is None else _ARM_CUDA_S
@@ -120,7 +122,7 @@ class Cell:
         cell = cls(parent, tier, limits, group)
         try:
             group.limit(limits.memory_mib, limits.processes)
-            await asyncio.wait_for(cell._arm(slot, cuda), patience)
+            await asyncio.wait_for(cell._arm(slot, cuda, rehearsed), patience)
         except BaseException as problem:
             await cell.close()
             if isinstance(problem, TimeoutError):
@@ -130,7 +132,7 @@ class Cell:
             raise
         return cell
 
-    async def _arm(self, slot: int, cuda: wire.Cuda | None) -> None:
+    async def _arm(self, slot: int, cuda: wire.Cuda | None, rehearsed: bool) -> None:
         scratch, temporary = view.SCRATCH, "/tmp"  # noqa: S108 - inside the cell
         if self._tier is not Tier.STRONG:
             self._folder = Folder()
@@ -145,6 +147,7 @@ class Cell:
             cgroups=len(entrances),
             watch_memory=not self._group.counts_memory,
             cuda=cuda,
+            rehearsed=rehearsed,
         )
         sent = [self._control_end.fileno(), self._job_end.fileno(), self._pipes[1], self._pipes[3]]
         try:

@@ -65,6 +65,8 @@ class Arm(Frozen):
     cgroups: Annotated[int, Field(ge=0, le=8)]
     watch_memory: bool
     """True when no cgroup counts memory, so that the cell's guard has to."""
+    rehearsed: bool = False
+    """True to take the time, before the cell says that it is armed, to make training quick."""
     cuda: Cuda | None = None
     """The GPU of which the cell makes itself a context, before it says that it is armed."""
 

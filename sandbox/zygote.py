@@ -22,6 +22,7 @@ from typing import NoReturn
 
 from sandbox import cell, guest, kernel, pages, seccomp, wire
 from sandbox.protocol import Device, Tier
+from sandbox.rehearsal import rehearse
 
 _ENVIRONMENT = {
     "HOME": "/tmp",  # noqa: S108 - inside the cell
@@ -101,7 +102,11 @@ def warm_up() -> str:
     with contextlib.suppress(ImportError):
         for name in _IMPORTED_FOR_PLOTS:
             importlib.import_module(name)
-    _train_once()
+    rehearse()
+    threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208
+    if threads > 1:
+        # Autograd starts one for each device that is not the CPU, and none survives a fork.
+        raise RuntimeError(f"the warm-up left {threads} threads where one can be forked")
     # Here and not in the cell, so that no run pays for it.
     importlib.import_module("sandbox.layers").install()
     for tier in (Tier.FLOOR, Tier.STRONG):
@@ -117,25 +122,6 @@ def warm_up() -> str:
     pages.enlarge()
     tempfile.tempdir = None
     return str(torch.__version__)
-
-
-def _train_once() -> None:
-    """Load what stays lazy until the first step of a training, and bring its memory into place."""
-    import torch
-
-    functional = torch.nn.functional
-    model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
-    inputs, classes = torch.randn(4, 8), torch.randint(0, 2, (4,))
-    for kind in (torch.optim.SGD, torch.optim.Adam):
-        optimizer = kind(model.parameters(), lr=0.1)
-        optimizer.zero_grad()
-        functional.cross_entropy(model(inputs), classes).backward()
-        optimizer.step()
-    functional.mse_loss(model(inputs), torch.zeros(4, 2)).item()
-    threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208
-    if threads > 1:
-        # Autograd starts a thread for each device, and none of them survives a fork.
-        raise RuntimeError(f"the warm-up left {threads} threads where one can be forked")
 
 
 def _serve(control: socket.socket) -> None:

@@ -206,7 +206,7 @@ async def _trivial(table: Table, pool: Pool) -> None:
 
 
 async def _training(table: Table, pool: Pool) -> None:
-    taken = await _side_by_side(pool, FIVE_STEPS, COLD_ROUNDS)
+    taken = await _side_by_side(pool, FIVE_STEPS, WARM_ROUNDS)
     bare = await _already_warm(FIVE_STEPS, Limits().threads)
     walled = taken["the pool"]
     if isinstance(walled, Times):

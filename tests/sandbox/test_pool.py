@@ -244,3 +244,24 @@ print(sorted(set(sys.modules) - before))
 
 async def test_a_first_optimizer_step_and_a_first_plot_import_nothing(pool: Pool) -> None:
     assert (await run(pool, _LOADS)).stdout == "[]\n"
+
+
+async def test_what_a_cell_rehearsed_leaves_no_thread_and_no_numbers_behind(pool: Pool) -> None:
+    code = """
+        import os, torch
+        print(len(os.listdir("/proc/self/task")), torch.get_num_threads())
+        print(torch.rand(4).tolist(), torch.initial_seed())
+        if os.fork() == 0:
+            # Of a process with threads, this would hang.
+            (torch.ones(600, 600) @ torch.ones(600, 600)).sum()
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.wait()[1]))
+    """
+    async with asyncio.timeout(60):
+        while len(pool._armed) < 2:  # noqa: ASYNC110 - made while nothing runs, so rehearsed
+            await asyncio.sleep(0.01)
+    shown = [(await run(pool, code, wall_s=60)).stdout.splitlines() for _ in range(2)]
+
+    assert [lines[0] for lines in shown] == [f"1 {pool.limits.threads}"] * 2
+    assert shown[0][1] != shown[1][1]
+    assert [lines[2] for lines in shown] == ["0", "0"]
