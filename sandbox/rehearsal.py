@@ -18,7 +18,11 @@ for kind in (torch.optim.SGD, torch.optim.Adam):
     optimizer = kind(model.parameters(), lr=0.1)
     optimizer.zero_grad()
     loss = nn.functional.cross_entropy(model(x), y)
-    loss.backward()
+    if ON_PROCESSORS_ONLY:
+        loss.backward()
+    else:
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
     f"{loss.item():.4f}"
 """
@@ -29,10 +33,15 @@ def rehearse() -> None:
 
     On one thread because a process with more cannot be forked any more, by the zygote or by a
     snippet. It uses the random numbers of this process: seed them afterwards.
+
+    A torch that is built for a GPU does no backward pass here: its first one counts the devices,
+    which wakes the driver up, and keeps the figure for all forks (start_device_threads in
+    torch/csrc/autograd/engine.cpp, device_count in c10/cuda/CUDAFunctions.cpp).
     """
     import torch
 
+    names = {"ON_PROCESSORS_ONLY": torch.accelerator.current_accelerator() is None}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    exec(compile(ast.parse(_CODE), "<rehearsal>", "exec", dont_inherit=True), {})  # noqa: S102
+    exec(compile(ast.parse(_CODE), "<rehearsal>", "exec", dont_inherit=True), names)  # noqa: S102
     torch.set_num_threads(threads)

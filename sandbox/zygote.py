@@ -102,11 +102,10 @@ def warm_up() -> str:
     with contextlib.suppress(ImportError):
         for name in _IMPORTED_FOR_PLOTS:
             importlib.import_module(name)
+    before = _threads()
     rehearse()
-    threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208
-    if threads > 1:
-        # Autograd starts one for each device that is not the CPU, and none survives a fork.
-        raise RuntimeError(f"the warm-up left {threads} threads where one can be forked")
+    if (started := _threads() - before) > 0:
+        raise RuntimeError(f"the warm-up started {started} threads, and none survives a fork")
     # Here and not in the cell, so that no run pays for it.
     importlib.import_module("sandbox.layers").install()
     for tier in (Tier.FLOOR, Tier.STRONG):
@@ -122,6 +121,10 @@ def warm_up() -> str:
     pages.enlarge()
     tempfile.tempdir = None
     return str(torch.__version__)
+
+
+def _threads() -> int:
+    return len(os.listdir("/proc/self/task"))  # noqa: PTH208
 
 
 def _serve(control: socket.socket) -> None:
