@@ -150,6 +150,21 @@ class _Use:
         # The kernel's name for "the CPU clock of process pid" (clock_getcpuclockid).
         self.cpu_s = time.clock_gettime((~pid << 3) | 2)
         self.resident = _resident(pid)
+        self.written = _written(pid)
+
+
+def _written(pid: int) -> int:
+    """Bytes of memory that a process has of its own or shares with others, and that is no file's; 0
+    when it has just ended.
+
+    Files count for nobody: how much of them a process has mapped is not passed on to its forks.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text("ascii", "replace").splitlines()
+    except OSError:
+        return 0
+    sizes = dict(line.split(":", 1) for line in lines if line.startswith(("RssAnon:", "RssShmem:")))
+    return sum(int(size.removesuffix("kB")) for size in sizes.values()) * 1024
 
 
 def _resident(pid: int) -> int:
@@ -181,12 +196,12 @@ def _wait(
 
 
 def _memory(arm: wire.Arm, pid: int, before: _Use) -> int:
-    """Bytes that all processes of the cell map beyond what they were born with."""
+    """Bytes that all processes of the cell wrote beyond what they were born with."""
     if arm.tier is Tier.FLOOR:
         pids = [pid]
     else:
         pids = [int(name) for name in os.listdir("/proc") if name.isdecimal() and name != "1"]  # noqa: PTH208
-    return sum(max(0, _resident(each) - before.resident) for each in pids)
+    return sum(max(0, _written(each) - before.written) for each in pids)
 
 
 def _close_all_but(kept: set[int]) -> None:
