@@ -24,7 +24,8 @@ async def find_gpu() -> str | None:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        told, _ = await asyncio.wait_for(process.communicate(), _PATIENCE_S)
+        async with asyncio.timeout(_PATIENCE_S):
+            told, _ = await process.communicate()
     except TimeoutError:
         return None
     finally:

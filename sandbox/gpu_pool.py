@@ -151,9 +151,8 @@ class GpuPool:
         """Raises GpuLost."""
         loop = asyncio.get_running_loop()
         try:
-            return await asyncio.wait_for(
-                loop.run_in_executor(self._asking, self._gpu.used), _ANSWER_S
-            )
+            async with asyncio.timeout(_ANSWER_S):
+                return await loop.run_in_executor(self._asking, self._gpu.used)
         except TimeoutError:
             raise GpuLost(f"its driver did not answer for {_ANSWER_S:.0f} s") from None
 

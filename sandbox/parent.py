@@ -129,7 +129,8 @@ class Parent:
 
     async def _ready(self) -> None:
         try:
-            body = await asyncio.wait_for(self._channel.receive(), _START_S)
+            async with asyncio.timeout(_START_S):
+                body = await self._channel.receive()
             message = wire.to_pool.validate_json(body)
         except TimeoutError:
             raise ParentError(f"it was not ready within {_START_S:.0f} s") from None
@@ -195,7 +196,8 @@ class Parent:
         except ProcessLookupError:
             return
         try:
-            await asyncio.wait_for(wire.readable(pidfd), seconds)
+            async with asyncio.timeout(seconds):
+                await wire.readable(pidfd)
             self._process.wait()
         finally:
             os.close(pidfd)

@@ -122,7 +122,8 @@ class Cell:
         cell = cls(parent, tier, limits, group)
         try:
             group.limit(limits.memory_mib, limits.processes)
-            await asyncio.wait_for(cell._arm(slot, cuda, rehearsed), patience)
+            async with asyncio.timeout(patience):
+                await cell._arm(slot, cuda, rehearsed)
         except BaseException as problem:
             await cell.close()
             if isinstance(problem, TimeoutError):
@@ -267,12 +268,14 @@ class Cell:
         if self._pidfd < 0:
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(wire.readable(self._pidfd), _LAST_WORD_S)
+            async with asyncio.timeout(_LAST_WORD_S):
+                await wire.readable(self._pidfd)
             return
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(wire.readable(self._pidfd), _DEATH_S)
+            async with asyncio.timeout(_DEATH_S):
+                await wire.readable(self._pidfd)
 
     async def _gather_files(self, seen: Seen, limits: Limits) -> None:
         if self._folder is not None:

@@ -68,7 +68,8 @@ class Stream:
     async def end(self, seconds: float) -> None:
         """Wait for the end of the stream, `seconds` at most."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
 
     def close(self) -> None:
         """Stop reading."""

@@ -146,7 +146,8 @@ class Gateway:
     ) -> Session | None:
         """Handle one frame; returns the session that the connection now belongs to."""
         try:
-            text = await asyncio.wait_for(socket.receive_text(), self.heartbeat_ms / 1000 * 2)
+            async with asyncio.timeout(self.heartbeat_ms / 1000 * 2):
+                text = await socket.receive_text()
         except TimeoutError:
             raise Hangup(Close.TIMED_OUT) from None
         except KeyError:  # a binary frame

@@ -22,6 +22,7 @@ _TRYING_OUT = {
     for whose in ("USER", "CHANNEL", "GUILD")
 } | {"TUTOR_REPEAT_MINUTES": "0"}
 """Settings unless others are given: here one person pastes the same example again and again."""
+_END_S = 10.0
 
 
 async def launch(host: str, port: int) -> None:
@@ -69,8 +70,7 @@ async def _keep_bot(environment: dict[str, str], stopped: asyncio.Event) -> None
         if bot.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 bot.terminate()
-            try:
-                await asyncio.wait_for(asyncio.shield(ended), 10)
-            except TimeoutError:
+            await asyncio.wait({ended}, timeout=_END_S)
+            if not ended.done():
                 bot.kill()
                 await ended

@@ -68,7 +68,8 @@ class ProbeBot(discord.AutoShardedClient):
 
 async def soon(waiting: asyncio.Queue[Item]) -> Item:
     """The next item of a queue; fails the test when none comes."""
-    return await asyncio.wait_for(waiting.get(), 5)
+    async with asyncio.timeout(5):
+        return await waiting.get()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -94,7 +95,8 @@ async def running(
             ready.cancel()
             await running_client
         try:
-            await asyncio.wait_for(ready, 5)
+            async with asyncio.timeout(5):
+                await ready
             yield client
         finally:
             await client.close()

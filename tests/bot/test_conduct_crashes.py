@@ -64,7 +64,8 @@ async def killed(group: StudyGroup, point: Point, act: Callable[[], Any]) -> Non
     """Let the bot work on something until it is killed."""
     stop = Killed(group, point)
     act()
-    await asyncio.wait_for(stop.reached.wait(), 30)
+    async with asyncio.timeout(30):
+        await stop.reached.wait()
     for task in asyncio.all_tasks():
         if task.get_name().startswith("discord.py: on_"):
             task.cancel()

@@ -87,6 +87,7 @@ async def test_a_worker_whose_gpu_does_not_recover_stops_and_says_why(
         with pytest.raises(SandboxError):
             await queue.run(Snippet(code="x = 1", device=Device.CUDA))
         with pytest.raises(DeviceUnavailable, match="out of service"):
-            await asyncio.wait_for(work, 60)
+            async with asyncio.timeout(60):
+                await work
 
     assert not await assembly.worker_is_well(settings, Device.CUDA)

@@ -6,10 +6,11 @@ What only a GPU can show is in test_gpu_runs.py and tests/attacks/test_gpu_attac
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 
 import pytest
-from scripted_gpu import GIB, LIMITS, ScriptedGpu, watched
+from scripted_gpu import GIB, LIMITS, ScriptedGpu, cells_on_cpu, watched
 
 from sandbox.devices import Devices
 from sandbox.gpu_pool import LIBRARIES, GpuPool
@@ -102,6 +103,26 @@ async def test_a_run_without_end_is_killed_at_its_deadline_and_the_next_one_runs
 
     assert endless.status is Status.TIMEOUT
     assert after.stdout == "next\n"
+
+
+async def test_the_watch_ends_with_the_run_although_the_driver_answers_in_that_moment() -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    class SlowGpu(ScriptedGpu):
+        def used(self) -> int:
+            asked.set()
+            answer.wait(60)
+            return super().used()
+
+    gpu = SlowGpu()
+    pool = GpuPool(cells_on_cpu(gpu), gpu, fraction=0.25, recovery_s=60)
+    watching = asyncio.create_task(pool._oversee(0))
+    await until(asked.is_set)
+    answer.set()
+    pool._asking.submit(int).result()  # the answer is there, and nobody has looked at it yet
+    watching.cancel()
+    await asyncio.wait({watching}, timeout=10)
+    assert watching.cancelled()
 
 
 async def test_a_run_that_nobody_waits_for_gives_the_gpu_back() -> None:

@@ -80,7 +80,8 @@ async def test_a_dead_zygote_costs_one_run_at_most_and_is_replaced() -> None:
             with contextlib.suppress(psutil.NoSuchProcess):  # it ends by itself with the first
                 if any("sandbox.zygote" in part for part in process.cmdline()):
                     process.kill()
-        lost = await asyncio.wait_for(long_run, 10)
+        async with asyncio.timeout(10):
+            lost = await long_run
         assert (lost.status, lost.detail) == (
             Status.INTERNAL,
             "The sandbox lost this run; it is not the snippet's fault. Try again.",

@@ -88,7 +88,8 @@ async def test_a_dropped_connection_is_resumed_and_nothing_is_lost(
         await local.gateway.drop()
         world.say(you, channel, "said while the line was down")
         heard = await soon(bot.heard)
-        await asyncio.wait_for(bot.resumed.wait(), 5)
+        async with asyncio.timeout(5):
+            await bot.resumed.wait()
         assert heard.content == "said while the line was down"
         assert bot.ready_count == 1
 
@@ -113,7 +114,8 @@ async def test_a_request_to_reconnect_is_followed_by_a_resume(
 ) -> None:
     async with running(local, monkeypatch) as bot:
         local.gateway.ask_to_reconnect()
-        await asyncio.wait_for(bot.resumed.wait(), 5)
+        async with asyncio.timeout(5):
+            await bot.resumed.wait()
 
 
 async def test_guild_events_go_to_one_shard_and_direct_messages_to_the_first(
@@ -177,7 +179,8 @@ async def test_the_gateway_hangs_up_with_discords_code(
     ):
         hello = json.loads((await socket.receive()).data)
         await socket.send_str(frame)
-        closing = await asyncio.wait_for(socket.receive(), 5)
+        async with asyncio.timeout(5):
+            closing = await socket.receive()
     assert hello["op"] == 10
     assert closing.data == code
 
@@ -224,5 +227,6 @@ async def test_heartbeats_are_acknowledged_and_a_silent_client_is_dropped(
             session.ws_connect(local.gateway.url) as socket,
         ):
             await socket.receive()
-            closing = await asyncio.wait_for(socket.receive(), 5)
+            async with asyncio.timeout(5):
+                closing = await socket.receive()
             assert closing.data == Close.TIMED_OUT
