@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.local import errors
+from bot.local.changes import CommandsChanged
 from bot.local.limits import check_commands
 from bot.local.model import JSON, CommandType
-from bot.local.world import APPLICATION_ID, CommandsChanged, World
+from bot.local.world import APPLICATION_ID, World
 
 _SUBCOMMAND, _GROUP = 1, 2
 _ADMINISTRATOR = 1 << 3

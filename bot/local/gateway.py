@@ -14,12 +14,7 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from bot.local import payloads
-from bot.local.faults import Plan
-from bot.local.model import JSON, Channel, ChannelType, Message
-from bot.local.opcodes import Close, Intent, Op
-from bot.local.pulse import Pulse
-from bot.local.world import (
-    APPLICATION_ID,
+from bot.local.changes import (
     Change,
     InteractionStarted,
     MessageCreated,
@@ -29,8 +24,12 @@ from bot.local.world import (
     Reacted,
     ThreadCreated,
     Typing,
-    World,
 )
+from bot.local.faults import Plan
+from bot.local.model import JSON, Channel, ChannelType, Message
+from bot.local.opcodes import Close, Intent, Op
+from bot.local.pulse import Pulse
+from bot.local.world import APPLICATION_ID, World
 
 HEARTBEAT_MS = 41_250
 REPLAYED_EVENTS = 20_000  # kept for a client that comes back

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 
 from bot.local import errors, resolved
+from bot.local.changes import InteractionMoved, InteractionStarted
 from bot.local.commands import Slash
 from bot.local.faults import Plan
 from bot.local.limits import check_choices, check_message, check_modal
@@ -31,7 +32,7 @@ from bot.local.model import (
     walk,
 )
 from bot.local.payloads import attachment_json, message_json
-from bot.local.world import InteractionMoved, InteractionStarted, World
+from bot.local.world import World
 
 ANSWER_WITHIN = 3.0  # seconds
 TOKEN_LIFE = 15 * 60.0  # seconds

@@ -14,12 +14,13 @@ from starlette.routing import Route
 
 from bot.local import commands, errors, payloads
 from bot.local.call import Call, read
+from bot.local.changes import Typing
 from bot.local.errors import ApiError
 from bot.local.faults import Plan
 from bot.local.gateway import Gateway
 from bot.local.interactions import Interactions
 from bot.local.model import JSON, Channel, Guild, Message
-from bot.local.world import APPLICATION_ID, Typing, World
+from bot.local.world import APPLICATION_ID, World
 
 # Sees every request before it is handled.
 Observer = Callable[[Call], None]

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from bot.local import errors
+from bot.local.changes import (
+    Change,
+    Listener,
+    MessageCreated,
+    MessageDeleted,
+    MessageEdited,
+    Reacted,
+    ThreadCreated,
+)
+from bot.local.files import Files
 from bot.local.limits import MAX_FILE_BYTES, MAX_FILES, check_message
 from bot.local.model import (
     JSON,
@@ -45,101 +54,8 @@ _DM_IDS = (1_100_000_000_000_000_030, 1_100_000_000_000_000_031)
 
 GUILD_NAME = "PyTorch study group"
 KEPT_MESSAGES = 1_000  # per channel; older ones are forgotten
-KEPT_BYTES = 256 * 1024 * 1024  # of attachments; older ones are forgotten
 
 _MENTION = re.compile(r"<@!?(\d{1,20})>")
-
-
-@dataclass(frozen=True)
-class MessageCreated:
-    message: Message
-
-
-@dataclass(frozen=True)
-class MessageEdited:
-    message: Message
-
-
-@dataclass(frozen=True)
-class MessageDeleted:
-    message: Message
-
-
-@dataclass(frozen=True)
-class ThreadCreated:
-    """A thread was begun."""
-
-    thread: Channel
-
-
-@dataclass(frozen=True)
-class Typing:
-    channel: Channel
-    user: User
-
-
-@dataclass(frozen=True)
-class Reacted:
-    message: Message
-    user: User
-    emoji: str
-    added: bool
-
-
-@dataclass(frozen=True)
-class InteractionStarted:
-    interaction: Interaction
-
-
-@dataclass(frozen=True)
-class InteractionMoved:
-    """The bot answered an interaction, opened a form, offered choices, or let the time pass."""
-
-    interaction: Interaction
-
-
-@dataclass(frozen=True)
-class CommandsChanged:
-    """The bot registered its commands anew."""
-
-
-@dataclass(frozen=True)
-class PresenceChanged:
-    """The bot logged in, or its last connection went away."""
-
-
-Change = (
-    MessageCreated
-    | MessageEdited
-    | MessageDeleted
-    | ThreadCreated
-    | Typing
-    | Reacted
-    | InteractionStarted
-    | InteractionMoved
-    | CommandsChanged
-    | PresenceChanged
-)
-Listener = Callable[[Change], None]
-
-
-@dataclass
-class Files:
-    """Attachments and their bytes, up to a total; the oldest make room."""
-
-    limit: int = KEPT_BYTES
-    _held: OrderedDict[int, tuple[Attachment, bytes]] = field(default_factory=OrderedDict)
-    _size: int = 0
-
-    def put(self, attachment: Attachment, data: bytes) -> None:
-        self._held[attachment.id] = (attachment, data)
-        self._size += len(data)
-        while self._size > self.limit and len(self._held) > 1:
-            _, (_, dropped) = self._held.popitem(last=False)
-            self._size -= len(dropped)
-
-    def get(self, attachment_id: int) -> tuple[Attachment, bytes] | None:
-        return self._held.get(attachment_id)
 
 
 class World:

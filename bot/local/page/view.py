@@ -6,6 +6,19 @@ import json
 
 from nicegui import ui
 
+from bot.local.changes import (
+    Change,
+    CommandsChanged,
+    InteractionMoved,
+    InteractionStarted,
+    MessageCreated,
+    MessageDeleted,
+    MessageEdited,
+    PresenceChanged,
+    Reacted,
+    ThreadCreated,
+    Typing,
+)
 from bot.local.commands import Slash, localized
 from bot.local.gateway import Gateway
 from bot.local.interactions import Interactions
@@ -24,20 +37,7 @@ from bot.local.page.notices import Notices, place
 from bot.local.page.paint import Painter
 from bot.local.page.texts import LANGUAGE_NAMES, Text
 from bot.local.page.unread import Inbox
-from bot.local.world import (
-    Change,
-    CommandsChanged,
-    InteractionMoved,
-    InteractionStarted,
-    MessageCreated,
-    MessageDeleted,
-    MessageEdited,
-    PresenceChanged,
-    Reacted,
-    ThreadCreated,
-    Typing,
-    World,
-)
+from bot.local.world import World
 from knowledge.language import Language
 
 SHOWN = 60  # messages at first, and more with each press of "older"
