@@ -13,6 +13,7 @@ from bot.inputs import require_text
 from bot.intake import Taken
 from bot.locale import language_of, say
 from bot.modals import Form, Purpose
+from bot.recall import pressed
 from bot.reply import Reply, within_limits
 from bot.views import CorrectButton
 from knowledge.language import Language
@@ -58,9 +59,7 @@ async def correct(desk: Desk, asked: Asked, language: Language) -> None:
 
     What the asker sends changes the answer in its place; to anybody else it is answered alone.
     """
-    answer = asked.message
-    if answer is None:
-        raise RuntimeError("A button was pressed under no message.")
+    answer = pressed(asked)
     answered = await desk.store.by_answer(answer.id)
     is_asker = answered is not None and answered.asker_id == asked.user.id
     own = language_of(asked.locale.value)

@@ -22,6 +22,7 @@ from bot.locale import language_of
 from bot.modals import Form, Purpose
 from bot.outcome import error_text
 from bot.picture import way_of_the_data
+from bot.recall import Recall, pressed
 from bot.render import explained, others, whole
 from bot.render_confirm import confirmed
 from bot.render_run import example_ran, ran
@@ -69,6 +70,7 @@ class Desk:
         self.store = store
         self.intake = intake
         self.gathering = gathering or Gathering(intake)
+        self.recall = Recall(store, self.gathering)
         self.conduct = conduct
         self.learned = learned or Learned(store.database, store.keep)
         self.teacher = teacher or Teacher(tutor)
@@ -184,7 +186,7 @@ class Desk:
         """Look for a change under which the post's code runs. Answers the interaction."""
         await self.conduct.require_run(asked)
         text, spoken = await self._open(asked, language)
-        async with self.underway.run(asked, spoken, await self._post_behind(asked)) as run:
+        async with self.underway.run(asked, spoken, await self.recall.post_id(asked)) as run:
             confirmation = await self.tutor.confirm(
                 text, None, spoken, asker=asker_of(asked), watch=run.watch
             )
@@ -201,7 +203,7 @@ class Desk:
         """
         await self.conduct.require_run(asked)
         text, spoken = await self._open(asked, language)
-        async with self.underway.run(asked, spoken, await self._post_behind(asked)) as run:
+        async with self.underway.run(asked, spoken, await self.recall.post_id(asked)) as run:
             result = await self.tutor.reproduce(
                 text, spoken, asker=asker_of(asked), watch=run.watch
             )
@@ -214,10 +216,10 @@ class Desk:
 
     async def _open(self, asked: Asked, language: Language) -> tuple[str, Language]:
         """Defer a button's answer, publicly for the one who asked first; the text behind it."""
-        is_asker = await self._is_asker(asked)
+        is_asker = await self.recall.is_asker(asked)
         await defer(asked, ephemeral=not is_asker)
         spoken = language if is_asker else language_of(asked.locale.value)
-        return await self.text_behind(asked, _message_of(asked)), spoken
+        return await self.recall.text_behind(asked, pressed(asked)), spoken
 
     async def _remember(
         self,
@@ -242,7 +244,7 @@ class Desk:
     async def example(self, asked: Asked, slug: str, language: Language) -> None:
         """Run an entry's example. Answers the interaction; publicly for the one who asked first."""
         await self.conduct.require_run(asked)
-        is_asker = await self._is_asker(asked)
+        is_asker = await self.recall.is_asker(asked)
         await defer(asked, ephemeral=not is_asker)
         spoken = language if is_asker else language_of(asked.locale.value)
         async with self.underway.run(asked, spoken) as run:
@@ -252,18 +254,18 @@ class Desk:
     async def ask_for_fix(self, asked: Asked, language: Language) -> None:
         """Open the form for a changed piece of code. Answers the interaction."""
         await self.conduct.require_run(asked)
-        answer = _message_of(asked)
-        is_asker = await self._is_asker(asked)
+        answer = pressed(asked)
+        is_asker = await self.recall.is_asker(asked)
         own = language_of(asked.locale.value)
         try:
             async with asyncio.timeout(_PREFILL_S):
-                prefill = await code_of(await self.text_behind(asked, answer)) or ""
+                prefill = await code_of(await self.recall.text_behind(asked, answer)) or ""
         except TimeoutError:
             prefill = ""
 
         async def submitted(sent: Asked, text: str, file: discord.Attachment | None) -> None:
             code = await self.receive_code(sent, text, file, ephemeral=not is_asker)
-            post = await self.text_behind(sent, answer)
+            post = await self.recall.text_behind(sent, answer)
             spoken = language if is_asker else own
             async with self.underway.run(sent, spoken) as run:
                 confirmation = await self.tutor.confirm(
@@ -317,11 +319,11 @@ class Desk:
     async def others(self, asked: Asked) -> None:
         """List what else comes near. Answers the interaction."""
         await defer(asked, ephemeral=True)
-        message = _message_of(asked)
+        message = pressed(asked)
         answered = await self.store.by_answer(message.id)
         shown = answered.slug if answered else None
         language = language_of(asked.locale.value)
-        answer = await self.tutor.answer(await self.text_behind(asked, message), language)
+        answer = await self.tutor.answer(await self.recall.text_behind(asked, message), language)
         rest = [candidate for candidate in answer.candidates if candidate.slug != shown]
         await deliver(asked, others(language, rest), choice_view(rest, answer_id=message.id))
 
@@ -332,9 +334,9 @@ class Desk:
         """
         await defer(asked, ephemeral=True)
         language = language_of(asked.locale.value)
-        answered = await self.store.by_answer(answer_id or _message_of(asked).id)
+        answered = await self.store.by_answer(answer_id or pressed(asked).id)
         explanation = self.tutor.explain(slug, language)
-        text = await self._text_of(asked, answered) if answered else ""
+        text = await self.recall.text_of(asked, answered) if answered else ""
         others = False
         if text.strip():
             answer = await self.tutor.answer(text, language)
@@ -360,20 +362,15 @@ class Desk:
             raise InputError("not_yours", "Only the asker can delete this answer.")
         await acknowledge(asked, asked.response.defer)
         await take_away(asked)
-        await self.store.forget(_message_of(asked).id)
+        await self.store.forget(pressed(asked).id)
 
     async def stop(self, asked: Asked, asker_id: int) -> None:
         """End what a message of the bot shows under way. Answers the interaction."""
         if asked.user.id != asker_id and not asked.permissions.manage_messages:
             raise InputError("not_yours", "Only the asker can stop this.")
-        if not self.underway.stop(_message_of(asked).id):
+        if not self.underway.stop(pressed(asked).id):
             raise InputError("run_over", "This run is over already.")
         await acknowledge(asked, asked.response.defer)
-
-    async def _post_behind(self, asked: Asked) -> int | None:
-        """The post that the pressed button's message answers."""
-        answered = await self.store.by_answer(_message_of(asked).id)
-        return answered.post_id if answered else None
 
     async def _wanted(self, asked: Asked) -> Language | None:
         """The language that the guild chose, else that of the person's Discord, else the text's.
@@ -385,39 +382,6 @@ class Desk:
         language = language_of(asked.locale.value)
         return chosen or (None if language is Language.EN else language)
 
-    async def _is_asker(self, asked: Asked) -> bool:
-        answered = await self.store.by_answer(_message_of(asked).id)
-        return answered is not None and answered.asker_id == asked.user.id
-
-    async def text_behind(self, asked: Asked, answer: discord.Message) -> str:
-        """What a message of the bot answers. Raises InputError when nothing of it is left."""
-        answered = await self.store.by_answer(answer.id)
-        if answered is None and answer.reference is not None:
-            # The memory was lost; the answer itself still points at its post.
-            answered = Answered(
-                answer_id=answer.id,
-                channel_id=answer.channel.id,
-                asker_id=asked.user.id,
-                language=Language.EN,
-                post_id=answer.reference.message_id,
-            )
-        text = await self._text_of(asked, answered) if answered else ""
-        if not text.strip():
-            raise InputError("gone", "The post that this answers cannot be read any more.")
-        return text
-
-    async def _text_of(self, asked: Asked, answered: Answered) -> str:
-        """The text that was asked about: kept, or read again; empty when it is gone."""
-        if answered.text is not None or answered.post_id is None:
-            return answered.text or ""
-        channel = asked.client.get_partial_messageable(answered.place_of_post)
-        try:
-            message = await channel.fetch_message(answered.post_id)
-            me = asked.client.user.id if asked.client.user else 0
-            return (await self.gathering.take(message, me, asked_for=True)).text
-        except discord.HTTPException:
-            return ""
-
 
 async def only_code(text: str) -> str:
     """The code of a text that was handed in as code: without the fences, where it has some."""
@@ -427,13 +391,6 @@ async def only_code(text: str) -> str:
 def asker_of(asked: Asked) -> Asker:
     """On whose behalf something runs: fair between servers, and between the people of one."""
     return Asker(group=str(asked.guild_id or "direct"), user=str(asked.user.id))
-
-
-def _message_of(asked: Asked) -> discord.Message:
-    """The message whose button was pressed."""
-    if asked.message is None:
-        raise RuntimeError("A button was pressed under no message.")
-    return asked.message
 
 
 def _as_post(code: str, report: RunReport) -> str:

@@ -12,6 +12,7 @@ from bot.delivery import acknowledge, open_form, tell
 from bot.inputs import InputError
 from bot.learned import LONGEST_REMARK, Vote, gap_of
 from bot.locale import language_of, say
+from bot.recall import pressed
 from bot.trouble import apologize
 from knowledge.language import Language
 from knowledge.post import parse
@@ -27,9 +28,7 @@ async def vote(asked: Asked, slug: str, language: Language, *, helpful: bool) ->
 
     One who says that it did not help is asked what it was, where mentors can read that.
     """
-    answer = asked.message
-    if answer is None:
-        raise RuntimeError("A button was pressed under no message.")
+    answer = pressed(asked)
     guild_id = asked.guild_id if asked.is_guild_integration() else None
     cast = Vote(answer.id, asked.user.id, slug, language, helpful, guild_id)
     await asked.client.desk.learned.vote(cast)
@@ -49,7 +48,7 @@ async def _note(asked: Asked, answer: discord.Message, guild_id: int) -> None:
     if answered is None or not (await desk.conduct.guilds.get(guild_id)).store_posts:
         return
     try:
-        text = await desk.text_behind(asked, answer)
+        text = await desk.recall.text_behind(asked, answer)
     except InputError:
         return  # the post is gone, so there is nothing to learn from
     post = await asyncio.to_thread(parse, text)
