@@ -6,13 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import discord
-from discord.ui import Button, DynamicItem, Item, View
+from discord.ui import Button, Item, View
 
 from bot.delivery import acknowledge, deliver
 from bot.forget import forget_person
 from bot.locale import language_of, say
+from bot.persistent import PersistentButton
 from bot.reply import Reply
-from bot.views import guarded
 from knowledge.language import Language
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ async def forget(asked: Asked) -> None:
     await deliver(asked, Reply(say(language, "forget.done", **counts)), View(timeout=None))
 
 
-class ForgetButton(DynamicItem[Button[View]], template=r"tutor:forget-me"):
+class ForgetButton(PersistentButton, template=r"tutor:forget-me"):
     """Deletes all about the person who presses it."""
 
     def __init__(self, language: Language) -> None:
@@ -60,6 +60,6 @@ class ForgetButton(DynamicItem[Button[View]], template=r"tutor:forget-me"):
         """The button that was pressed."""
         return cls(language_of(interaction.locale.value))
 
-    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
-        """Called by discord.py when somebody presses the button."""
-        await guarded(interaction, lambda: forget(interaction))
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """Forget."""
+        await forget(interaction)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import discord
-from discord.ui import Button, DynamicItem, Item, View
+from discord.ui import Button, Item, View
 
 from bot import reply as limits
 from bot.conduct import NotAllowed, Right
@@ -15,10 +15,10 @@ from bot.delivery import acknowledge, defer, deliver
 from bot.fence import Keep, fenced, inline, one_line
 from bot.gaps import Cluster, clustered, nearest
 from bot.locale import language_of, say
+from bot.persistent import PersistentButton
 from bot.render import AMBER, GREEN
 from bot.reply import Reply
 from bot.teaching import TeachButton
-from bot.views import guarded
 from knowledge.explain import Explanation
 from knowledge.language import Language
 
@@ -131,9 +131,7 @@ def _about(cluster: Cluster, nearby: Explanation | None, language: Language) -> 
     return "\n".join(lines)
 
 
-class PageButton(
-    DynamicItem[Button[View]], template=r"tutor:gaps:(?P<name>back|next):(?P<page>\d{1,4})"
-):
+class PageButton(PersistentButton, template=r"tutor:gaps:(?P<name>back|next):(?P<page>\d{1,4})"):
     """Turns to another page."""
 
     def __init__(self, language: Language, page: int, name: str) -> None:
@@ -153,6 +151,6 @@ class PageButton(
         """The button that was pressed."""
         return cls(language_of(interaction.locale.value), int(match["page"]), match["name"])
 
-    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
-        """Called by discord.py when somebody presses the button."""
-        await guarded(interaction, lambda: turn_to(interaction, self.page))
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """Turn to it."""
+        await turn_to(interaction, self.page)

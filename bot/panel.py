@@ -6,8 +6,8 @@ What a control does stands in its custom_id, so that the message goes on working
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 import discord
 from discord.ui import (
@@ -29,6 +29,7 @@ from bot.delivery import acknowledge, open_form
 from bot.guilds import GuildSettings, Place, QuietHours, Runners
 from bot.inputs import InputError
 from bot.locale import language_of, say
+from bot.persistent import PersistentButton, PersistentItem, Shown
 from bot.render import BLUE
 from bot.trouble import apologize
 from knowledge.language import Language
@@ -41,7 +42,6 @@ Asked = discord.Interaction[Any]
 _MOST_CHANNELS = 25
 _AUTO = "auto"
 _WATCHABLE = [discord.ChannelType.text, discord.ChannelType.news, discord.ChannelType.forum]
-_Shown = TypeVar("_Shown", bound=Item[View])
 
 
 def require_manager(asked: Asked) -> int:
@@ -135,18 +135,10 @@ async def change(asked: discord.Interaction[TutorBot], **chosen: object) -> None
     )
 
 
-async def _guarded(asked: Asked, action: Callable[[], Awaitable[None]]) -> None:
-    """Do what a control does; a failure becomes a sentence for the one who used it."""
-    try:
-        await action()
-    except Exception as error:
-        await apologize(asked, error)
-
-
-class _Control(DynamicItem[_Shown], Generic[_Shown], template="tutor:set:nothing"):
+class _Control(PersistentItem[Shown], Generic[Shown], template="tutor:set:nothing"):
     """A select whose whole state is what is chosen in it."""
 
-    name: ClassVar[str]
+    limited = False
 
     @classmethod
     async def from_custom_id(
@@ -157,9 +149,9 @@ class _Control(DynamicItem[_Shown], Generic[_Shown], template="tutor:set:nothing
         DynamicItem.__init__(control, item)
         return control
 
-    async def callback(self, interaction: Asked) -> None:
-        """Called by discord.py when somebody chose."""
-        await _guarded(interaction, lambda: change(interaction, **self.chosen()))
+    async def act(self, interaction: Asked) -> None:
+        """Keep what was chosen."""
+        await change(interaction, **self.chosen())
 
     def chosen(self) -> dict[str, object]:
         """What changes."""
@@ -259,9 +251,10 @@ class RoleControl(_Control[RoleSelect[View]], template="tutor:set:role"):
         return {"runners": Runners.ROLE, "runner_role": self.item.values[0].id}
 
 
-class _Press(DynamicItem[Button[View]], template="tutor:set:press"):
+class _Press(PersistentButton, template="tutor:set:press"):
     """A button that sets one thing to the value in its custom_id."""
 
+    limited = False
     name: ClassVar[str]
 
     def __init__(self, value: str, language: Language) -> None:
@@ -279,14 +272,6 @@ class _Press(DynamicItem[Button[View]], template="tutor:set:press"):
     ) -> Self:
         """The button that was pressed."""
         return cls(match["value"], language_of(interaction.locale.value))
-
-    async def callback(self, interaction: Asked) -> None:
-        """Called by discord.py when somebody presses the button."""
-        await _guarded(interaction, lambda: self.act(interaction))
-
-    async def act(self, interaction: Asked) -> None:
-        """What the button does."""
-        raise NotImplementedError
 
 
 class PlaceControl(_Press, template="tutor:set:place:(?P<value>reply|thread)"):

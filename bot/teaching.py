@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import discord
-from discord.ui import Button, DynamicItem, Item, Label, Modal, TextInput, View
+from discord.ui import Button, Item, Label, Modal, TextInput, View
 
 from bot import reply as limits
 from bot.conduct import NotAllowed, Right
@@ -18,12 +18,12 @@ from bot.inputs import InputError
 from bot.learned import Gap
 from bot.locale import language_of, say
 from bot.panel import require_manager
+from bot.persistent import PersistentButton
 from bot.prove import Flaw, Objection
 from bot.render import AMBER, GREEN
 from bot.reply import Attached, Reply
 from bot.teach import Draft, NotHeld, Taught
 from bot.trouble import apologize
-from bot.views import guarded
 from knowledge.language import Language, detect_language
 from knowledge.post import parse
 from knowledge.validate import LONGEST_TITLE
@@ -201,7 +201,7 @@ async def export(asked: Asked) -> None:
 
 
 class TeachButton(
-    DynamicItem[Button[View]], template=r"tutor:teach:(?P<source>\d{1,20}):(?P<number>\d{1,4})"
+    PersistentButton, template=r"tutor:teach:(?P<source>\d{1,20}):(?P<number>\d{1,4})"
 ):
     """Opens the form about one of the unanswered posts."""
 
@@ -224,12 +224,12 @@ class TeachButton(
         language = language_of(interaction.locale.value)
         return cls(language, int(match["source"]), int(match["number"]))
 
-    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
-        """Called by discord.py when somebody presses the button."""
-        await guarded(interaction, lambda: ask_lesson(interaction, self.source_id))
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """Open the form."""
+        await ask_lesson(interaction, self.source_id)
 
 
-class AgainButton(DynamicItem[Button[View]], template=r"tutor:again:(?P<draft>\d{1,20})"):
+class AgainButton(PersistentButton, template=r"tutor:again:(?P<draft>\d{1,20})"):
     """Opens the form with what was written before."""
 
     def __init__(self, language: Language, draft: int) -> None:
@@ -249,20 +249,15 @@ class AgainButton(DynamicItem[Button[View]], template=r"tutor:again:(?P<draft>\d
         """The button that was pressed."""
         return cls(language_of(interaction.locale.value), int(match["draft"]))
 
-    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
-        """Called by discord.py when somebody presses the button."""
-        await guarded(interaction, lambda: self._open(interaction))
-
-    async def _open(self, asked: Asked) -> None:
-        require_teacher(asked)
-        draft = asked.client.desk.drafts.get(self.draft, asked.user.id)
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """Open the form."""
+        require_teacher(interaction)
+        draft = interaction.client.desk.drafts.get(self.draft, interaction.user.id)
         begun = {name: getattr(draft, name) for name in (*FIELDS, "post")}
-        await open_form(asked, LessonForm(language_of(asked.locale.value), begun))
+        await open_form(interaction, LessonForm(language_of(interaction.locale.value), begun))
 
 
-class TakeBackButton(
-    DynamicItem[Button[View]], template=r"tutor:take-back:(?P<slug>[A-Za-z0-9-]{1,64})"
-):
+class TakeBackButton(PersistentButton, template=r"tutor:take-back:(?P<slug>[A-Za-z0-9-]{1,64})"):
     """Removes an entry that was taught."""
 
     def __init__(self, language: Language, slug: str) -> None:
@@ -282,6 +277,6 @@ class TakeBackButton(
         """The button that was pressed."""
         return cls(language_of(interaction.locale.value), match["slug"])
 
-    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
-        """Called by discord.py when somebody presses the button."""
-        await guarded(interaction, lambda: take_back(interaction, self.slug))
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """Remove it."""
+        await take_back(interaction, self.slug)

@@ -1,21 +1,19 @@
-"""The buttons under the bot's messages. All they need stands in their custom_id, so that they go
-on working after a restart.
-"""
+"""The buttons under the bot's messages, and which of them stand under which message."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import discord
-from discord.ui import Button, DynamicItem, Item, View
+from discord.ui import Button, Item, View
 
 from bot import reply as limits
 from bot.feedback import vote
 from bot.fence import one_line
 from bot.locale import say
-from bot.trouble import apologize
+from bot.persistent import PersistentButton
 from knowledge.explain import Explanation
 from knowledge.language import Language
 
@@ -96,20 +94,7 @@ def stop_view(asker_id: int, language: Language) -> View:
     return view
 
 
-async def guarded(
-    interaction: discord.Interaction[TutorBot], action: Callable[[], Awaitable[None]]
-) -> None:
-    """Run what a button does; a failure becomes a sentence for the one who pressed it."""
-    try:
-        interaction.client.desk.conduct.admit(interaction)
-        await action()
-    except Exception as error:
-        await apologize(interaction, error)
-
-
-class ExampleButton(
-    DynamicItem[Button[View]], template=rf"tutor:example:(?P<language>en|ja|zh):{_SLUG}"
-):
+class ExampleButton(PersistentButton, template=rf"tutor:example:(?P<language>en|ja|zh):{_SLUG}"):
     """Runs an entry's own example: as it fails, and as it works."""
 
     def __init__(self, language: Language, slug: str) -> None:
@@ -129,14 +114,13 @@ class ExampleButton(
         """The button that was pressed."""
         return cls(Language(match["language"]), match["slug"])
 
-    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
-        """Called by discord.py when somebody presses the button."""
-        desk = interaction.client.desk
-        await guarded(interaction, lambda: desk.example(interaction, self.slug, self.language))
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """Run it."""
+        await interaction.client.desk.example(interaction, self.slug, self.language)
 
 
 class VoteButton(
-    DynamicItem[Button[View]],
+    PersistentButton,
     template=rf"tutor:vote:(?P<vote>up|down):(?P<language>en|ja|zh):{_SLUG}",
 ):
     """Tells that an answer helped, or that it did not."""
@@ -160,15 +144,12 @@ class VoteButton(
         """The button that was pressed."""
         return cls(Language(match["language"]), match["slug"], helpful=match["vote"] == "up")
 
-    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
-        """Called by discord.py when somebody presses the button."""
-        await guarded(
-            interaction,
-            lambda: vote(interaction, self.slug, self.language, helpful=self.helpful),
-        )
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """Take the vote."""
+        await vote(interaction, self.slug, self.language, helpful=self.helpful)
 
 
-class _SpokenButton(DynamicItem[Button[View]], template=r"tutor:nothing:(?P<language>en|ja|zh)"):
+class _SpokenButton(PersistentButton, template=r"tutor:nothing:(?P<language>en|ja|zh)"):
     """A button whose whole state is the language of the message that it stands under."""
 
     name: ClassVar[str]
@@ -190,14 +171,6 @@ class _SpokenButton(DynamicItem[Button[View]], template=r"tutor:nothing:(?P<lang
     ) -> Self:
         """The button that was pressed."""
         return cls(Language(match["language"]))
-
-    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
-        """Called by discord.py when somebody presses the button."""
-        await guarded(interaction, lambda: self.act(interaction))
-
-    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
-        """What the button does."""
-        raise NotImplementedError
 
 
 class ConfirmButton(_SpokenButton, template=r"tutor:confirm:(?P<language>en|ja|zh)"):
@@ -252,7 +225,7 @@ class OthersButton(_SpokenButton, template=r"tutor:others:(?P<language>en|ja|zh)
         await interaction.client.desk.others(interaction)
 
 
-class ShowButton(DynamicItem[Button[View]], template=rf"tutor:show:(?P<answer>\d{{1,20}}):{_SLUG}"):
+class ShowButton(PersistentButton, template=rf"tutor:show:(?P<answer>\d{{1,20}}):{_SLUG}"):
     """Opens one explanation among several, for the person who pressed it."""
 
     def __init__(self, slug: str, answer_id: int, title: str) -> None:
@@ -268,14 +241,13 @@ class ShowButton(DynamicItem[Button[View]], template=rf"tutor:show:(?P<answer>\d
         """The button that was pressed."""
         return cls(match["slug"], int(match["answer"]), match["slug"])
 
-    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
-        """Called by discord.py when somebody presses the button."""
-        desk = interaction.client.desk
-        await guarded(interaction, lambda: desk.show(interaction, self.slug, self.answer_id))
+    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
+        """Open it."""
+        await interaction.client.desk.show(interaction, self.slug, self.answer_id)
 
 
 class _AskerButton(
-    DynamicItem[Button[View]], template=r"tutor:nobody:(?P<asker>\d{1,20}):(?P<language>en|ja|zh)"
+    PersistentButton, template=r"tutor:nobody:(?P<asker>\d{1,20}):(?P<language>en|ja|zh)"
 ):
     """A button for the asker, and for those who may manage messages."""
 
@@ -296,14 +268,6 @@ class _AskerButton(
     ) -> Self:
         """The button that was pressed."""
         return cls(int(match["asker"]), Language(match["language"]))
-
-    async def callback(self, interaction: discord.Interaction[TutorBot]) -> None:  # type: ignore[override]
-        """Called by discord.py when somebody presses the button."""
-        await guarded(interaction, lambda: self.act(interaction))
-
-    async def act(self, interaction: discord.Interaction[TutorBot]) -> None:
-        """What the button does."""
-        raise NotImplementedError
 
 
 class DeleteButton(
