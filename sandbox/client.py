@@ -8,7 +8,6 @@ import time
 import uuid
 from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -41,6 +40,7 @@ from sandbox.fitness import unfit
 from sandbox.options import BrokerOptions
 from sandbox.protocol import Device, Limits, Result, Snippet, Status, Tier
 from sandbox.runner import DeviceUnavailable, Progress, SandboxError, Watch
+from sandbox.service import Service
 
 LOOK_S: Final = 4.0
 """A run of which nothing is heard is looked after this often."""
@@ -78,7 +78,7 @@ class _Waiting:
     """Since when no worker was there to take it."""
 
 
-class Queue:
+class Queue(Service):
     """Runs snippets on workers that share a Redis. Use as an asynchronous context manager.
 
     A run that was accepted is kept here until its answer came: a Redis that restarts, even an
@@ -95,18 +95,6 @@ class Queue:
         self._waiting: dict[str, _Waiting] = {}
         self._listening: asyncio.Task[None] | None = None
         self._beside: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> Queue:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     async def start(self) -> None:
         """Reach the broker. Raises SandboxError when it does not answer."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 
 from sandbox.gpu_pool import GpuPool
 from sandbox.pool import Pool
 from sandbox.protocol import Device, Limits, Result, Snippet
 from sandbox.runner import Watch
+from sandbox.service import Service
 
 
-class Devices:
+class Devices(Service):
     """A pool for each device. Use as an asynchronous context manager.
 
     `find` makes the pool for the GPU, or raises DeviceUnavailable. It is not asked before a snippet
@@ -24,16 +24,12 @@ class Devices:
         self._cuda: GpuPool | None = None
         self._finding = asyncio.Lock()
 
-    async def __aenter__(self) -> Devices:
+    async def start(self) -> None:
+        """Start the pool for the processor. Raises SandboxError."""
         await self._cpu.start()
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def close(self) -> None:
+        """End every run."""
         await self._cpu.close()
         if self._cuda is not None:
             await self._cuda.close()

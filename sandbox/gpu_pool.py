@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from types import TracebackType
 from typing import Final
 
 from sandbox.gpu import find_gpu
@@ -18,6 +17,7 @@ from sandbox.pool import Pool
 from sandbox.protocol import Device, Limits, Result, Snippet, Status, Tier
 from sandbox.run import Sentence
 from sandbox.runner import DeviceUnavailable, SandboxError, Watch
+from sandbox.service import Service
 from sandbox.wire import Cuda
 
 _MIB = 1024 * 1024
@@ -32,7 +32,7 @@ _ANSWER_S: Final = 5.0
 _log = logging.getLogger(__name__)
 
 
-class GpuPool:
+class GpuPool(Service):
     """Runs snippets on one GPU. Use as an asynchronous context manager.
 
     `pool` makes the cells; it must keep none armed by itself (size 0). One cell, with its context,
@@ -52,18 +52,6 @@ class GpuPool:
         self._on_withdrawal: Callable[[], None] = lambda: None
         # One thread of its own: a driver that never answers must not block other work.
         self._asking = ThreadPoolExecutor(1, "nvml")
-
-    async def __aenter__(self) -> GpuPool:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     @property
     def tier(self) -> Tier:

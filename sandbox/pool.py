@@ -8,7 +8,6 @@ import itertools
 import os
 import sys
 from collections import deque
-from types import TracebackType
 
 from sandbox import cgroup, folder, kernel, landlock, metrics, probe, wire
 from sandbox.fitness import unfit
@@ -16,6 +15,7 @@ from sandbox.parent import Parent, ParentError
 from sandbox.protocol import Device, Limits, Result, Snippet, Status, Tier
 from sandbox.run import Cell, CellError, Overseer, Seen
 from sandbox.runner import DeviceUnavailable, SandboxError, Watch
+from sandbox.service import Service
 from sandbox.verdict import judge
 
 _SLOTS = 4095
@@ -31,7 +31,7 @@ _REMEDY = (
 )
 
 
-class Pool:
+class Pool(Service):
     """Runs snippets in single-use cells. Use as an asynchronous context manager.
 
     `size` cells wait armed (with 0, one after each call of `arm`); `concurrency` run at once, the
@@ -79,18 +79,6 @@ class Pool:
         self._refilling: asyncio.Task[None] | None = None
         self._discarding: set[asyncio.Task[None]] = set()
         self._closing = False
-
-    async def __aenter__(self) -> Pool:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     # --- Starting and closing ---------------------------------------------------------------------
 
