@@ -6,6 +6,7 @@ A file or server that cannot be used is refused in a sentence with the remedy.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from importlib import resources
@@ -87,6 +88,22 @@ class Database:
             await self.close()
             raise
 
+    async def look(self) -> str:
+        """What stands there, in words; changes nothing. Raises DatabaseError when `open` would."""
+        shown = self.engine_url.render_as_string(hide_password=True)
+        file = Path(self.engine_url.database or "")
+        is_file = self.engine_url.get_backend_name() == "sqlite"
+        try:
+            if is_file and not _is_there(file):
+                return f"{file}, which the first start will make"
+            async with self._engine.connect() as connection:
+                steps = await connection.run_sync(_steps)
+        except (SQLAlchemyError, sqlite3.Error, asyncpg.PostgresError, OSError) as error:
+            raise DatabaseError(self._remedy(error)) from error
+        finally:
+            await self.close()
+        return f"{file if is_file else shown}, {steps}"
+
     async def close(self) -> None:
         """Give back all connections."""
         await self._engine.dispose()
@@ -136,8 +153,16 @@ def _engine(address: URL) -> AsyncEngine:
     return engine
 
 
-def _bring_up_to_date(connection: Connection) -> None:
-    script = _script()
+def _is_there(file: Path) -> bool:
+    """Raises PermissionError for what could not be written, or not be made."""
+    there = next(path for path in (file, *file.parents) if path.exists())
+    if not os.access(there, os.W_OK):
+        raise PermissionError(f"{there} cannot be written by this user")
+    return there == file
+
+
+def _there(connection: Connection, script: ScriptDirectory) -> tuple[str, ...]:
+    """The steps that the tables are at. Raises DatabaseError for one that is not known here."""
     there = MigrationContext.configure(connection).get_current_heads()
     known = {revision.revision for revision in script.walk_revisions()}
     if unknown := sorted(set(there) - known):
@@ -146,6 +171,20 @@ def _bring_up_to_date(connection: Connection) -> None:
             f"{unknown[0]}; this version knows {script.get_current_head()}). Install that version "
             "again, or put back a backup from before the update."
         )
+    return there
+
+
+def _steps(connection: Connection) -> str:
+    script = _script()
+    there = _there(connection, script)
+    if there == tuple(script.get_heads()):
+        return "up to date"
+    return f"which the next start will bring to step {script.get_current_head()}"
+
+
+def _bring_up_to_date(connection: Connection) -> None:
+    script = _script()
+    there = _there(connection, script)
     if there == tuple(script.get_heads()):
         return
     adopted = not there and inspect(connection).has_table("answers")

@@ -50,6 +50,7 @@ async def examine() -> list[Check]:
         _entries,
         _own_entries,
         _meaning,
+        _database,
         _broker,
         _sandbox,
         _gpu,
@@ -122,6 +123,17 @@ async def _meaning(settings: Settings) -> Check:
             f"(now {settings.cache}).",
         )
     return Check("model and index", True, f"{model}; index under {settings.cache}")
+
+
+async def _database(settings: Settings) -> Check:
+    from bot.database import Database, address_of
+
+    try:
+        finding = await Database(address_of(settings)).look()
+    except SettingsError as error:
+        remedy = "See docs/operator.md, 'What the bot keeps'."
+        return Check("database", False, str(error), remedy, needed=False)
+    return Check("database", True, finding)
 
 
 async def _broker(settings: Settings) -> Check:

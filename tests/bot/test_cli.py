@@ -170,6 +170,7 @@ def test_doctor_finds_this_machine_well() -> None:
     assert shown.returncode == 0, shown.stdout
     assert checks["sandbox"]["ok"] is True
     assert checks["model and index"]["ok"] is True
+    assert checks["database"]["ok"] is True
 
 
 def test_doctor_ends_with_1_and_a_remedy_when_the_model_is_missing() -> None:

@@ -75,6 +75,19 @@ async def test_the_migrations_give_exactly_the_declared_tables(address: Path | U
     await database.close()
 
 
+async def test_a_look_says_what_the_next_start_will_do_and_changes_nothing(
+    address: Path | URL,
+) -> None:
+    for _ in range(2):
+        expected = "will make" if isinstance(address, Path) else "will bring to step"
+        assert expected in await Database(address).look()
+    opened = Database(address)
+    await opened.open()
+    await opened.close()
+
+    assert (await Database(address).look()).endswith("up to date")
+
+
 async def test_opening_again_changes_nothing(address: Path | URL) -> None:
     for _ in range(2):
         async with Store(address, KEEP) as store:
@@ -141,8 +154,9 @@ async def test_a_newer_database_is_refused_with_the_remedy(address: Path | URL) 
         await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     await database.close()
 
-    with pytest.raises(DatabaseError, match=r"newer version .*9999.* Install that version again"):
-        await Database(address).open()
+    for use in (Database.open, Database.look):
+        with pytest.raises(DatabaseError, match=r"newer version .*9999.* Install that version"):
+            await use(Database(address))
 
 
 async def test_a_failed_step_leaves_the_database_as_it_was(
@@ -169,8 +183,9 @@ async def test_a_file_that_is_no_database_is_named_with_the_remedy(tmp_path: Pat
     path = tmp_path / "tutor.db"
     path.write_bytes(b"this is no database" * 100)
 
-    with pytest.raises(DatabaseError, match=r"tutor\.db cannot be used .*Set TUTOR_DATABASE"):
-        await Database(path).open()
+    for use in (Database.open, Database.look):
+        with pytest.raises(DatabaseError, match=r"tutor\.db cannot be used .*Set TUTOR_DATABASE"):
+            await use(Database(path))
 
 
 async def test_a_server_that_is_not_there_is_named_without_the_password(tmp_path: Path) -> None:
