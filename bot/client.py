@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import discord
 import yarl
@@ -32,9 +32,10 @@ from bot.guilds import Guilds
 from bot.install import CONTEXTS, INSTALLS
 from bot.intake import Intake
 from bot.learned import Learned
-from bot.lost_forms import answer_lost_form
+from bot.lost import answer_lost
 from bot.ocr import ScreenReader
 from bot.panel import CONTROLS
+from bot.persistent import PersistentItem
 from bot.settings import Settings
 from bot.store import Store
 from bot.teach import Teacher
@@ -51,8 +52,12 @@ _log = logging.getLogger(__name__)
 discord.VoiceClient.warn_nacl = False
 discord.VoiceClient.warn_dave = False
 
-LEARNING = (TeachButton, AgainButton, TakeBackButton, PageButton, ForgetButton)
-"""Every kind of button for what is learned from use, to be registered at start."""
+ITEMS: Final[Sequence[type[PersistentItem[Any]]]] = (
+    *BUTTONS,
+    *CONTROLS,
+    *(TeachButton, AgainButton, TakeBackButton, PageButton, ForgetButton),
+)
+"""Every kind of button and menu that outlives a restart, to be registered at start."""
 
 _SYNCED = "commands"
 """The note in the store under which the commands last sent to Discord stand, as a hash."""
@@ -153,7 +158,7 @@ class TutorBot(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Called by discord.py once, after the login and before the first event."""
-        self.add_dynamic_items(*BUTTONS, *CONTROLS, *LEARNING)
+        self.add_dynamic_items(*ITEMS)
         for cog in (PostsCog(self), ExplainCog(self), RunCog(self), TutorCog(self)):
             await self.add_cog(cog)
         await self.tree.set_translator(CommandTranslator())
@@ -173,7 +178,7 @@ class TutorBot(commands.AutoShardedBot):
 
     async def on_interaction(self, interaction: discord.Interaction[Any], /) -> None:
         """Called by discord.py for all that people ask; the rest of it is handled elsewhere."""
-        await answer_lost_form(interaction)
+        await answer_lost(interaction, ITEMS)
 
     @tasks.loop(hours=24)
     async def _forget(self) -> None:

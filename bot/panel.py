@@ -13,7 +13,6 @@ import discord
 from discord.ui import (
     Button,
     ChannelSelect,
-    DynamicItem,
     Item,
     Label,
     Modal,
@@ -97,7 +96,7 @@ def panel(settings: GuildSettings, language: Language) -> View:
     """The controls. Needs a running event loop, as every View does."""
     view = View(timeout=None)
     other_place = Place.REPLY if settings.place is Place.THREAD else Place.THREAD
-    rows: tuple[list[DynamicItem[Any]], ...] = (
+    rows: tuple[list[PersistentItem[Any]], ...] = (
         [ChannelControl(settings, language)],
         [LanguageControl(settings, language)],
         [RunnersControl(settings, language)],
@@ -146,7 +145,7 @@ class _Control(PersistentItem[Shown], Generic[Shown], template="tutor:set:nothin
     ) -> Self:
         """The select that was used, with what is chosen in it."""
         control = cls.__new__(cls)
-        DynamicItem.__init__(control, item)
+        PersistentItem.__init__(control, item)
         return control
 
     async def act(self, interaction: Asked) -> None:
@@ -368,7 +367,7 @@ def quiet_hours(given: dict[str, str]) -> QuietHours | None:
         ) from None
 
 
-CONTROLS: Sequence[type[DynamicItem[Any]]] = (
+CONTROLS: Sequence[type[PersistentItem[Any]]] = (
     ChannelControl,
     LanguageControl,
     RunnersControl,

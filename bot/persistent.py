@@ -23,6 +23,11 @@ class PersistentItem(DynamicItem[Shown], Generic[Shown], template="tutor:nothing
     limited: ClassVar[bool] = True
     """Whether its use counts towards how much one person may ask for."""
 
+    @classmethod
+    def is_named(cls, custom_id: str) -> bool:
+        """Whether an item with this custom_id is of this kind."""
+        return cls.__discord_ui_compiled_template__.fullmatch(custom_id) is not None
+
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Called by discord.py when somebody uses it."""
         try:

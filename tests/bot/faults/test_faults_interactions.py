@@ -254,6 +254,16 @@ async def test_a_form_that_was_opened_before_a_restart_is_given_back_with_its_te
         assert held is not None and held[1].decode() == TRACEBACK
 
 
+async def test_a_button_of_another_version_is_answered_in_words(group: StudyGroup) -> None:
+    button = {"type": 2, "style": 2, "label": "Old", "custom_id": "tutor:fly:en"}
+    row = {"type": 1, "components": [button]}
+    old = group.world.post(group.world.bot, group.help, {"content": "Old", "components": [row]})
+    pressed = group.press(old, "tutor:fly", locale="ja")
+    told = await group.told(pressed)
+
+    assert told.ephemeral and told.content == say(Language.JA, "trouble.lost_button")
+
+
 async def test_a_form_whose_opening_was_cut_off_is_not_met_with_silence(
     group: StudyGroup,
 ) -> None:
