@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from postgres import Postgres, running_postgres
+from sqlalchemy import URL
 from study_group import StudyGroup, local_discord, study_group
 
 from bot.local.server import LocalDiscord
@@ -32,3 +33,15 @@ async def group(
 def postgres() -> Iterator[Postgres]:
     with running_postgres() as started:
         yield started
+
+
+@pytest_asyncio.fixture(params=["sqlite", "postgresql"])
+async def address(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres: Postgres
+) -> AsyncIterator[Path | URL]:
+    """Where a database of either kind can be made."""
+    if request.param == "sqlite":
+        yield tmp_path / "tutor.db"
+    else:
+        async with postgres.database() as url:
+            yield url

@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import tutor
 
 ERROR = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (64x16384 and 512x10)\n"
 PREDICTION = """\
 import torch
 torch.nn.Linear(3, 2)(torch.ones(4, 5))
 """
-
-
-def tutor(
-    *arguments: str, given: str | bytes = "", **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run `tutor` with `given` as its standard input."""
-    run = subprocess.run(
-        [str(Path(sys.executable).with_name("tutor")), *arguments],
-        input=given.encode() if isinstance(given, str) else given,
-        capture_output=True,
-        env={**os.environ, **environment},
-        timeout=120,
-        check=False,
-    )
-    return subprocess.CompletedProcess(
-        run.args, run.returncode, run.stdout.decode(), run.stderr.decode()
-    )
 
 
 def objects(text: str) -> list[dict[str, Any]]:

@@ -6,15 +6,12 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from postgres import Postgres
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -38,17 +35,6 @@ INSERT INTO answers VALUES (4611686018427387904, 12, 13, 14, 'ja', 'linear-shape
 INSERT INTO notes VALUES ('commands', 'abc');
 """
 KEEP = timedelta(days=30)
-
-
-@pytest_asyncio.fixture(params=["sqlite", "postgresql"])
-async def address(
-    request: pytest.FixtureRequest, tmp_path: Path, postgres: Postgres
-) -> AsyncIterator[Path | URL]:
-    if request.param == "sqlite":
-        yield tmp_path / "tutor.db"
-    else:
-        async with postgres.database() as url:
-            yield url
 
 
 async def differences(database: Database) -> list[object]:

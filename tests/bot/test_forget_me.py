@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-import pytest_asyncio
-from postgres import Postgres
 from sqlalchemy import URL, select
 from study_group import POST, StudyGroup, study_group
 
@@ -19,17 +15,6 @@ from knowledge.search import Searcher
 
 UNKNOWN = "Traceback (most recent call last):\nLabError: the zymurgy of node 7 is off"
 WORDS = "zymurgy"
-
-
-@pytest_asyncio.fixture(params=["sqlite", "postgresql"])
-async def address(
-    request: pytest.FixtureRequest, tmp_path: Path, postgres: Postgres
-) -> AsyncIterator[Path | URL]:
-    if request.param == "sqlite":
-        yield tmp_path / "tutor.db"
-    else:
-        async with postgres.database() as url:
-            yield url
 
 
 async def rows(group: StudyGroup) -> list[str]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 
 import pytest
+from command_line import tutor
 from pydantic import SecretStr
-from queue_parts import ROOT, RedisHere
+from queue_parts import RedisHere
 from scripted_gpu import GIB, LIMITS, ScriptedGpu, cells_on_cpu
 
 from bot import assembly
@@ -33,18 +31,6 @@ def has_gpu() -> bool:
 without_gpu = pytest.mark.skipif(has_gpu(), reason="this machine has a GPU")
 
 
-def tutor(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bot", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-    )
-
-
 @without_gpu
 def test_a_worker_for_gpus_ends_with_1_and_a_sentence(redis_here: RedisHere) -> None:
     shown = tutor("worker", "--device", "cuda", TUTOR_BROKER=redis_here.url)
@@ -55,7 +41,7 @@ def test_a_worker_for_gpus_ends_with_1_and_a_sentence(redis_here: RedisHere) -> 
 
 @without_gpu
 def test_a_run_on_a_gpu_ends_with_1_and_a_sentence() -> None:
-    shown = tutor("run", "-", "--device", "cuda", stdin="x = 1", TUTOR_BROKER="")
+    shown = tutor("run", "-", "--device", "cuda", given="x = 1", TUTOR_BROKER="")
     assert shown.returncode == 1, shown.stderr
     assert "no CUDA GPU" in shown.stderr and "--device cpu" in shown.stderr
     assert "Traceback" not in shown.stderr

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from postgres import Postgres
 from pydantic import ValidationError
 from sqlalchemy import URL
 from study_group import (
@@ -324,17 +322,6 @@ async def test_without_the_gpu_runs_go_to_the_processor_only(group: StudyGroup) 
 
 
 # -- how they are kept
-
-
-@pytest_asyncio.fixture(params=["sqlite", "postgresql"])
-async def address(
-    request: pytest.FixtureRequest, tmp_path: Path, postgres: Postgres
-) -> AsyncIterator[Path | URL]:
-    if request.param == "sqlite":
-        yield tmp_path / "tutor.db"
-    else:
-        async with postgres.database() as url:
-            yield url
 
 
 async def test_settings_are_kept_whole(address: Path | URL) -> None:

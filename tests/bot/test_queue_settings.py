@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import tutor
 from pydantic import ValidationError
-from queue_parts import ROOT, RedisHere, Workers
+from queue_parts import RedisHere, Workers
 
 from bot import doctor
 from bot.assembly import build_runner
@@ -20,18 +19,6 @@ from sandbox.client import Queue
 from sandbox.devices import Devices
 
 NOWHERE = "redis://127.0.0.1:1/0"
-
-
-def tutor(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bot", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-    )
 
 
 async def test_a_broker_decides_whether_runs_leave_the_process() -> None:
@@ -86,7 +73,7 @@ def test_a_run_on_the_command_line_goes_over_the_broker(
     redis_here: RedisHere, workers: Workers
 ) -> None:
     workers.fill(1)
-    shown = tutor("run", "--json", "-", stdin="print(6 * 7)", TUTOR_BROKER=redis_here.url)
+    shown = tutor("run", "--json", "-", given="print(6 * 7)", TUTOR_BROKER=redis_here.url)
     assert json.loads(shown.stdout)["stdout"] == "42\n"
 
 
