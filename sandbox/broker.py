@@ -121,13 +121,14 @@ def answer(run: str) -> str:
 def connection(options: BrokerOptions) -> dict[str, Any]:
     """Arguments of a connection that comes back by itself, however long Redis is away."""
     back_off = ExponentialWithJitterBackoff(cap=_SLOWEST_RETRY_S, base=0.02)
+    is_file = options.url.startswith("unix:")
     return {
+        **({} if is_file else {"socket_keepalive": True}),
         **({} if options.password is None else {"password": options.password}),
         "protocol": 2,  # the answers that taskiq-redis reads
         "retry": Retry(back_off, -1),
         "socket_timeout": _SOCKET_S,
         "socket_connect_timeout": _SOCKET_S,
-        "socket_keepalive": True,
         "health_check_interval": 30,
     }
 

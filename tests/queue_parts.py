@@ -40,6 +40,7 @@ class RedisHere:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.file_url = f"unix://{folder / 'redis.sock'}?db=0"
         self._password = password
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -49,7 +50,7 @@ class RedisHere:
         # fmt: off
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
                    "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
-                   "--logfile", "redis.log"]
+                   "--unixsocket", "redis.sock", "--logfile", "redis.log"]
         # fmt: on
         if self._password:
             options += ["--requirepass", self._password]

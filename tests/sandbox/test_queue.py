@@ -155,6 +155,15 @@ async def test_nothing_of_a_finished_run_stays_in_redis(redis_here: RedisHere, p
     assert left_in(redis_here) == set()
 
 
+async def test_redis_may_be_a_socket_in_a_folder(redis_here: RedisHere, pool: Pool) -> None:
+    options = replace(redis_here.options(), url=redis_here.file_url)
+    async with Queue(options) as queue, working(pool, options):
+        result = await queue.run(Snippet(code="print(6 * 7)"))
+
+    assert (result.status, result.stdout) == (Status.OK, "42\n")
+    assert options.place.endswith("redis.sock")
+
+
 async def test_an_order_waits_for_the_first_worker(redis_here: RedisHere, pool: Pool) -> None:
     async with Queue(redis_here.options()) as queue:
         run = asyncio.create_task(queue.run(Snippet(code="print('late')")))
