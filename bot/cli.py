@@ -8,10 +8,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import discord
 import typer
 from pydantic import BaseModel, SecretStr, ValidationError
 from rich.console import Console
@@ -24,7 +24,6 @@ from bot.assembly import build_searcher, running_tutor, work, worker_is_well
 from bot.command_input import read_code, read_file, read_post
 from bot.inputs import InputError
 from bot.observe import observed
-from bot.picture import way_of_the_data
 from bot.prove import Proven
 from bot.settings import Settings, SettingsError
 from bot.tutor import RunReport, Tutor, UnknownEntry
@@ -99,6 +98,21 @@ def _with_tutor(settings: Settings, use: Callable[[Tutor], Coroutine[Any, Any, T
             return await use(tutor)
 
     return asyncio.run(session())
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tutor {version('traceback-tutor')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every_command(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """What comes before a command."""
 
 
 @app.command()
@@ -185,6 +199,8 @@ def _draw(report: RunReport, picture: Path) -> None:
         _errors.print(f"{picture} is not written: the run did not fail inside a model.")
         return
     try:
+        from bot.picture import way_of_the_data
+
         picture.write_bytes(way_of_the_data(scene.layers))
     except OSError as error:
         raise InputError(
@@ -242,6 +258,8 @@ async def _prove_all(tutor: Tutor, slugs: list[str]) -> None:
 @app.command()
 def serve() -> None:
     """Run the bot on Discord. The token comes from TUTOR_TOKEN_FILE or TUTOR_TOKEN."""
+    import discord
+
     settings = Settings()
     token = settings.read_token()
     if token is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,10 @@ def test_serve_without_a_token_says_what_to_do() -> None:
 
     assert shown.returncode == 1
     assert "TUTOR_TOKEN_FILE" in shown.stderr
+
+
+def test_the_version_is_the_installed_ones() -> None:
+    assert tutor("--version").stdout == f"tutor {version('traceback-tutor')}\n"
 
 
 def test_doctor_finds_this_machine_well() -> None:
