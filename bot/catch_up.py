@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from bot.client import TutorBot
     from bot.cogs.posts import PostsCog
 
-Place: TypeAlias = "discord.TextChannel | discord.Thread"
+Channel: TypeAlias = "discord.TextChannel | discord.Thread"
+Place: TypeAlias = "Channel | discord.PartialMessageable"
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class CatchUp:
         """Catch up with everything, once the login is complete."""
         async with self._running:
             await self._answer_begun()
-            if self._window.past and self._bot.intents.message_content:
+            if self._window.past:
                 await self._look_back()
             self._complete = True
             await self.write_down()
@@ -103,22 +104,36 @@ class CatchUp:
         oldest = discord.utils.time_snowflake(since)
         for guild in self._bot.guilds:
             self._seen.put(guild.id, 0)
-        for channel in self._readable():
-            known = answers.get(channel.id, [])
+        places: list[Place] = [
+            channel
+            for channel in self._readable()
             # What was written before the bot came to the guild was not written for it.
             # Also where nothing is new: what stood there may have been edited.
-            news = channel.guild.id in seen and (channel.last_message_id or 0) > oldest
-            if not known and not news:
-                continue
+            if channel.id in answers
+            or (channel.guild.id in seen and (channel.last_message_id or 0) > oldest)
+        ]
+        for place in (*places, *await self._conversations()):
             try:
-                await self._look_back_in(channel, oldest, seen, known)
+                await self._look_back_in(place, oldest, seen, answers.get(place.id, []))
             except (discord.HTTPException, *BROKEN) as error:
-                _log.info("Channel %s cannot be caught up: %s", channel.id, type(error).__name__)
+                _log.info("Channel %s cannot be caught up: %s", place.id, type(error).__name__)
 
-    def _readable(self) -> Iterator[Place]:
+    async def _conversations(self) -> list[discord.PartialMessageable]:
+        """The direct messages with people whom the bot answered there lately.
+
+        Discord tells of no others, and sends them all to the first shard.
+        """
+        if 0 not in self._bot.shards:
+            return []
+        known = await self._store.conversations()
+        return [self._bot.get_partial_messageable(channel_id) for channel_id in known]
+
+    def _readable(self) -> Iterator[Channel]:
         """The channels and threads whose past the bot may read."""
+        if not self._bot.intents.message_content:
+            return
         for guild in self._bot.guilds:
-            channels: list[Place] = [*guild.text_channels, *guild.threads]
+            channels: list[Channel] = [*guild.text_channels, *guild.threads]
             for channel in channels:
                 # A thread whose channel is unknown has no permissions.
                 if isinstance(channel, discord.Thread) and channel.parent is None:
@@ -128,9 +143,9 @@ class CatchUp:
                     yield channel
 
     async def _look_back_in(
-        self, channel: Place, oldest: int, seen: Mapping[int, int], known: list[Answered]
+        self, place: Place, oldest: int, seen: Mapping[int, int], known: list[Answered]
     ) -> None:
-        history = channel.history(
+        history = place.history(
             limit=self._window.messages, after=discord.Object(oldest), oldest_first=False
         )
         messages = [message async for message in history]
@@ -142,18 +157,19 @@ class CatchUp:
             if post_id is not None and post_id > oldest and post_id not in there:
                 await self._posts.withdraw_all(post_id)
         as_of = {answered.post_id: answered.as_of for answered in known}
-        settings = await self._bot.desk.conduct.guilds.get(channel.guild.id)
+        guild, me = place.guild, self._bot.user
+        settings = await self._bot.desk.conduct.guilds.get(guild.id if guild else None)
         for message in reversed(messages):
-            self._bot.desk.gathering.hear(message, channel.guild.me.id)
+            self._bot.desk.gathering.hear(message, me.id if me else 0)
             if message.id in as_of:
                 answered_as_of = as_of[message.id]
                 if answered_as_of is not None and changed_at(message) > answered_as_of:
                     await self._posts.look_again(message)
-            elif channel.guild.id not in seen or not may_answer_unasked(settings, message):
+            elif guild and not (guild.id in seen and may_answer_unasked(settings, message)):
                 continue
-            elif message.id > seen.get(channel.id, 0):
+            elif message.id > seen.get(place.id, 0):
                 await self._posts.look_at(message)
             elif message.edited_at is not None:
                 await self._posts.look_again(message)
         if messages:
-            self._seen.put(channel.id, messages[0].id)
+            self._seen.put(place.id, messages[0].id)

@@ -205,6 +205,12 @@ class Store:
                 for record in await session.scalars(query)
             )
 
+    async def conversations(self) -> tuple[int, ...]:
+        """The channels of the direct messages that were answered lately."""
+        query = select(PostRecord.channel_id).where(PostRecord.guild_id.is_(None)).distinct()
+        async with self._session() as session:
+            return tuple(await session.scalars(query.order_by(PostRecord.channel_id)))
+
     async def forget_old_posts(self) -> None:
         """Drop which posts were answered, where that is too long ago to matter."""
         oldest = (self._clock() - _POSTS_KEPT).timestamp()

@@ -22,7 +22,7 @@ from bot.catch_up import Window
 from bot.guilds import GuildSettings
 from bot.local import errors
 from bot.local.faults import ALWAYS, RequestFault
-from bot.local.model import Message
+from bot.local.model import Channel, Message
 from bot.local.server import LocalDiscord
 from bot.local.world import GUILD_ID
 from bot.seen import Seen
@@ -37,13 +37,25 @@ class Days:
     def __init__(self, local: LocalDiscord, searcher: Searcher, database: Path) -> None:
         self.local, self.searcher, self.database = local, searcher, database
 
-    def awake(self, window: Window | None = None) -> Any:
-        return study_group(self.local, self.searcher, self.database, window=window)
+    def awake(self, window: Window | None = None, *, message_content: bool = True) -> Any:
+        return study_group(
+            self.local,
+            self.searcher,
+            self.database,
+            window=window,
+            message_content=message_content,
+        )
 
-    def say(self, text: str) -> Message:
+    @property
+    def direct(self) -> Channel:
+        """The conversation of the learner with the bot."""
+        return self.local.world.direct_channel(self.local.world.people[0])
+
+    def say(self, text: str, channel: Channel | None = None) -> Message:
         """Post while nobody listens."""
         world = self.local.world
-        return world.say(world.people[0], next(iter(world.channels.values())), text)
+        place = channel or next(iter(world.channels.values()))
+        return world.say(world.people[0], place, text)
 
 
 @pytest.fixture
@@ -87,6 +99,32 @@ async def test_a_deletion_of_the_meantime_takes_the_answer_along(days: Days) -> 
 
         assert group.bot_messages() == []
         assert await group.bot.desk.store.by_post(post.id) == ()
+
+
+@pytest.mark.parametrize("message_content", [True, False])
+async def test_direct_messages_of_the_meantime_are_answered_changed_and_taken_away(
+    days: Days, message_content: bool
+) -> None:
+    """Discord hands over the words of a direct message, whatever the bot may read elsewhere."""
+    posts: list[Message] = []
+    async with days.awake(message_content=message_content) as group:
+        await settled(group)
+        for number in (5, 6, 7):
+            posts.append(group.say(POST.replace("5x11", f"{number}x11"), channel=days.direct))
+            await group.answer(number - 4, days.direct)
+    kept, changed, deleted = posts
+    days.local.world.edit(changed, EDITED)
+    days.local.world.delete(deleted)
+    new = days.say("what is a tensor that does not require grad?", days.direct)
+    async with days.awake(message_content=message_content) as group:
+        await settled(group)
+        answers = {one.reference: one for one in group.bot_messages(days.direct)}
+
+        assert set(answers) == {kept.id, changed.id, new.id}
+        assert "[2, 3]" in shown(answers[changed.id]) and SLUG in shown(answers[kept.id])
+    async with days.awake(message_content=message_content) as group:
+        await settled(group)
+        assert len(group.bot_messages(days.direct)) == 3
 
 
 async def test_a_traceback_that_was_edited_in_meanwhile_is_answered(days: Days) -> None:
