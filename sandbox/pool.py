@@ -7,12 +7,12 @@ import contextlib
 import itertools
 import os
 import sys
-from collections import deque
 
 from sandbox import cgroup, folder, kernel, landlock, metrics, probe, wire
 from sandbox.fitness import unfit
 from sandbox.parent import Parent, ParentError
 from sandbox.protocol import Device, Limits, Result, Snippet, Status, Tier
+from sandbox.reserve import Reserve
 from sandbox.run import Cell, CellError, Overseer, Seen
 from sandbox.runner import DeviceUnavailable, SandboxError, Watch
 from sandbox.service import Service
@@ -20,7 +20,6 @@ from sandbox.verdict import judge
 
 _SLOTS = 4095
 _BEFORE_SECOND_TRY_S = 0.1
-_SHORT_RUN_S = 0.05
 _CLOSE_S = 15.0
 _REMEDY = (
     "Run as root, or allow unprivileged user namespaces (sysctl "
@@ -61,13 +60,12 @@ class Pool(Service):
         self.limits = limits or Limits()
         """Of a run that brings none; what is armed has these walls."""
         self._minimum, self._maximum = minimum_tier, maximum_tier
-        self._size = size
         self._turns = asyncio.Semaphore(concurrency or os.cpu_count() or 1)
         self._recycle = recycle
         self._scenes = scenes
         self._cuda = cuda
         self._slots = itertools.cycle(range(1, _SLOTS))
-        self._armed: deque[Cell] = deque()
+        self._armed = Reserve(size, self.limits, self._make_ahead, self._discard)
         self._live: set[Cell] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -76,7 +74,6 @@ class Pool(Service):
         self._replacing = asyncio.Lock()
         self._succession: asyncio.Task[None] | None = None
         self._cgroups = cgroup.Cgroups({}, cgroup.VERSION_2)
-        self._refilling: asyncio.Task[None] | None = None
         self._discarding: set[asyncio.Task[None]] = set()
         self._closing = False
 
@@ -106,7 +103,7 @@ class Pool(Service):
                     raise
                 else:
                     self.why = "; ".join([self.why, *problems])
-                    self._refill()
+                    self._armed.refill()
                     return
         self.tier, self.why = Tier.NONE, "; ".join(problems)
         raise SandboxError(
@@ -137,12 +134,11 @@ class Pool(Service):
         await self._shut()
 
     async def _shut(self) -> None:
-        for task in (self._refilling, self._succession):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-        self._refilling = self._succession = None
-        await self._disarm()
+        if self._succession is not None:
+            self._succession.cancel()
+            await asyncio.gather(self._succession, return_exceptions=True)
+        self._succession = None
+        await self._armed.stop()
         for cell in tuple(self._live):
             cell.kill()
         with contextlib.suppress(TimeoutError):
@@ -187,10 +183,10 @@ class Pool(Service):
     async def arm(self, limits: Limits | None = None) -> None:
         """Have a cell with these walls wait, in the place of any others. Raises SandboxError."""
         limits = limits or self.limits
-        if not any(cell.ready and _walls(cell.limits) == _walls(limits) for cell in self._armed):
-            await self._disarm()
+        if not self._armed.holds(limits):
+            await self._armed.clear()
             try:
-                self._armed.append(await self._make(limits))
+                self._armed.put(await self._make(limits))
             except (CellError, ParentError) as problem:
                 raise SandboxError(f"The sandbox could not make a cell: {problem}.") from problem
 
@@ -212,13 +208,13 @@ class Pool(Service):
             )
             if seen.lost:
                 # What ended this cell has most likely ended those that wait beside it.
-                await self._disarm()
+                await self._armed.clear()
         except BaseException:
             # Nobody waits for a result; but nothing of the run is left when this comes back.
             await asyncio.shield(self._discard(cell))
             raise
         finally:
-            self._refill()
+            self._armed.refill()
         # All its processes are gone already: what is left of it need not keep the result waiting.
         self._discard(cell)
         return judge(seen, self.tier, limits, self.device)
@@ -228,13 +224,15 @@ class Pool(Service):
 
         Raises CellError, ParentError.
         """
-        while self._armed and _walls(self._armed[0].limits) == _walls(limits):
-            cell = self._armed.popleft()
-            if cell.ready:
-                self._refill_soon()
-                return cell
-            self._discard(cell)
-        return await self._make(limits)
+        return await self._armed.take(limits) or await self._make(limits)
+
+    async def _make_ahead(self, calm: bool) -> Cell | None:
+        """A cell for the reserve; None when it could not be made: the next run is told why."""
+        try:
+            # A rehearsal takes longer than a small run: not while runs wait for the processors.
+            return await self._make(self.limits, rehearsed=calm and not self._turns.locked())
+        except (CellError, ParentError):
+            return None
 
     async def _make(self, limits: Limits, *, rehearsed: bool = False) -> Cell:
         try:
@@ -294,11 +292,6 @@ class Pool(Service):
         self._parents = {parent for parent in self._parents if parent.alive} | {fresh}
         return fresh
 
-    async def _disarm(self) -> None:
-        cells = tuple(self._armed)
-        self._armed.clear()
-        await asyncio.gather(*map(self._discard, cells))
-
     def _discard(self, cell: Cell) -> asyncio.Task[None]:
         """End a cell in the background, and leave nothing of it."""
         discarding = asyncio.create_task(self._end(cell))
@@ -313,31 +306,3 @@ class Pool(Service):
             self._live.discard(cell)
             if not self._live:
                 self._idle.set()
-
-    def _refill(self) -> None:
-        """Arm cells in the background until `size` wait."""
-        busy = self._refilling is not None and not self._refilling.done()
-        if not busy and not self._closing and len(self._armed) < self._size:
-            self._refilling = asyncio.create_task(self._arm())
-
-    def _refill_soon(self) -> None:
-        """Refill when a short run is over, which need not share the processors with that."""
-        if self._armed:
-            asyncio.get_running_loop().call_later(_SHORT_RUN_S, self._refill)
-        else:
-            self._refill()
-
-    async def _arm(self) -> None:
-        while len(self._armed) < self._size:
-            try:
-                # A rehearsal takes longer than a small run: not while runs wait for the processors.
-                rehearsed = not self._turns.locked()
-                self._armed.append(await self._make(self.limits, rehearsed=rehearsed))
-            except (CellError, ParentError):
-                # Whoever runs next makes a cell itself, and is told why when that fails.
-                return
-
-
-def _walls(limits: Limits) -> tuple[int, ...]:
-    """The limits that are built into a cell when it is armed; the others are the pool's."""
-    return limits.memory_mib, limits.scratch_mib, limits.processes, limits.threads
