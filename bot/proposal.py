@@ -35,7 +35,7 @@ def propose(post: Post, match: Match) -> Proposed | None:
         message=error.text,
         line=_failing_line(code.splitlines(), post),
     )
-    sure = [each for each in candidates(code, fault) if each.grade is Grade.SURE]
+    sure = candidates(code, fault, least=Grade.SURE)
     return Proposed(code, sure[0]) if len(sure) == 1 else None
 
 

@@ -110,14 +110,16 @@ _UNFIT: Final = (
 """What reading and editing odd code raises. A rewrite that ends so proposes nothing more."""
 
 
-def candidates(code: str, fault: Fault) -> tuple[Candidate, ...]:
+def candidates(code: str, fault: Fault, *, least: Grade = Grade.GUESS) -> tuple[Candidate, ...]:
     """Edits of `code` that may cure `fault`, the most promising first; at most `MOST`.
 
     Deterministic. Each differs from the code and from the others and can be compiled. Empty for
-    code that cannot be read and for entries that no rewrite knows.
+    code that cannot be read and for entries that no rewrite knows. Edits below the grade `least`
+    are left out, with the work of finding them.
     """
     found: dict[str, Candidate] = {}
-    for candidate in sorted(_all(code, fault), key=lambda one: one.grade.rank):
+    proposed = (one for one in _all(code, fault, least) if one.grade.rank <= least.rank)
+    for candidate in sorted(proposed, key=lambda one: one.grade.rank):
         if candidate.code not in found and _fit(code, candidate.code):
             found[candidate.code] = candidate
         if len(found) == MOST:
@@ -125,10 +127,10 @@ def candidates(code: str, fault: Fault) -> tuple[Candidate, ...]:
     return tuple(found.values())
 
 
-def _all(code: str, fault: Fault) -> Iterator[Candidate]:
+def _all(code: str, fault: Fault, least: Grade) -> Iterator[Candidate]:
     case = Case(code, fault)
     for made in _ORDER:
-        if fault.slug in made.entries:
+        if fault.slug in made.entries and min(one.rank for one in made.grades) <= least.rank:
             for proposal in _proposals(made, case):
                 for edited, grade in _on_all_lines(code, proposal):
                     yield Candidate(made.id, edited, grade, proposal.values)

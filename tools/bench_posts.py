@@ -36,6 +36,7 @@ from bot.settings import Settings
 async def main():
     async with running_tutor(Settings(), lambda tutor: tutor.prepare()) as tutor:
         await tutor.answer("my loss stays at 2.30 in every epoch, what is wrong?")
+        print("answered", flush=True)
 
 asyncio.run(main())
 """
@@ -84,8 +85,12 @@ async def answered(tutor: Tutor, posts: Sequence[str]) -> Taken:
 def start_s() -> float:
     """Seconds from the start of a process, sandbox included, to its first answered question."""
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", READY], check=True, capture_output=True)
-    return time.perf_counter() - started
+    with subprocess.Popen([sys.executable, "-c", READY], stdout=subprocess.PIPE) as process:
+        said = process.stdout.readline() if process.stdout else b""
+        taken = time.perf_counter() - started
+    if said != b"answered\n" or process.returncode:
+        sys.exit("a tutor of the bench did not start, or did not end well")
+    return taken
 
 
 def posts(console: Console) -> None:

