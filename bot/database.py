@@ -5,9 +5,11 @@ A file or server that cannot be used is refused in a sentence with the remedy.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from importlib import resources
 from pathlib import Path
@@ -23,6 +25,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.ext.asyncio import create_async_engine as create
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy.util import await_only
 
 from bot.records import Record
 from bot.settings import Settings, SettingsError, read_secret
@@ -33,6 +36,7 @@ _LOCK = 0x7472_6163_6562
 """The number of the lock in PostgreSQL that one replica holds while it brings tables up to date."""
 _BUSY_MS = 30_000
 """How long SQLite waits for a lock that another process holds."""
+_AGAIN_S = 0.01
 
 
 class DatabaseError(SettingsError):
@@ -211,8 +215,18 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
     `secure_delete` overwrites dropped texts on disk.
     """
     cursor = connection.cursor()
-    for pragma in (f"busy_timeout = {_BUSY_MS}", "journal_mode = WAL", "secure_delete = ON"):
+    for pragma in (f"busy_timeout = {_BUSY_MS}", "secure_delete = ON"):
         cursor.execute(f"PRAGMA {pragma}")
+    until = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # The switch does not wait for those who make it at the same time, whatever the timeout.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            await_only(asyncio.sleep(_AGAIN_S))
     cursor.close()
 
 

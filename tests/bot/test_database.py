@@ -112,6 +112,21 @@ async def test_replicas_that_start_together_take_turns(address: Path | URL) -> N
     await asyncio.gather(*(database.close() for database in databases))
 
 
+async def test_a_start_waits_for_one_who_writes_into_a_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "tutor.db"
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    database = Database(path)
+    opening = asyncio.create_task(database.open())
+    await asyncio.sleep(0.3)
+    writer.execute("ROLLBACK")
+    writer.close()
+
+    await opening
+    assert await differences(database) == []
+    await database.close()
+
+
 async def test_processes_that_start_together_take_turns(tmp_path: Path) -> None:
     path = tmp_path / "tutor.db"
     with sqlite3.connect(path) as old:
