@@ -19,6 +19,7 @@ for kind in (torch.optim.SGD, torch.optim.Adam):
     optimizer.zero_grad()
     loss = nn.functional.cross_entropy(model(x), y)
     if ON_PROCESSORS_ONLY:
+        torch.manual_seed(0)
         loss.backward()
     else:
         for parameter in model.parameters():
@@ -36,7 +37,8 @@ def rehearse() -> None:
 
     A torch that is built for a GPU does no backward pass here: its first one counts the devices,
     which wakes the driver up, and keeps the figure for all forks (start_device_threads in
-    torch/csrc/autograd/engine.cpp, device_count in c10/cuda/CUDAFunctions.cpp).
+    torch/csrc/autograd/engine.cpp, device_count in c10/cuda/CUDAFunctions.cpp). Nor does it seed:
+    that would note a seeding of the GPU, too, for its first use in a fork.
     """
     import torch
 
