@@ -49,6 +49,10 @@ class Found:
     """The answer that is only pointed to."""
     title: str = ""
     """What a thread about it is called."""
+    text: str = ""
+    """What is answered."""
+    parts: tuple[int, ...] = ()
+    """The messages that are answered together, when they are several."""
 
 
 class Answers:
@@ -152,6 +156,8 @@ class Answers:
                 problem=found.problem,
                 points_to=found.points_to,
                 as_of=changed_at(message),
+                text=None if answered.text is None else found.text,
+                parts=found.parts,
             )
         )
         return True
@@ -218,6 +224,7 @@ def answered_by(
         points_to=found.points_to,
         as_of=changed_at(message),
         post_channel_id=message.channel.id if elsewhere else None,
+        parts=found.parts,
     )
 
 

@@ -154,8 +154,12 @@ class CatchUp:
         there = {message.id for message in messages}
         for answered in known:
             post_id = answered.post_id
-            if post_id is not None and post_id > oldest and post_id not in there:
+            expected = answered.parts or ((post_id,) if post_id is not None else ())
+            gone = [one for one in expected if one > oldest and one not in there]
+            if post_id in gone:
                 await self._posts.withdraw_all(post_id)
+            elif gone:
+                await self._posts.left_without(place.id, gone[0])
         as_of = {answered.post_id: answered.as_of for answered in known}
         guild, me = place.guild, self._bot.user
         settings = await self._bot.desk.conduct.guilds.get(guild.id if guild else None)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import discord
 
+from bot.conduct import problem_of
 from bot.delivery import acknowledge, defer, deliver, open_form
 from bot.fence import Keep, fenced
-from bot.inputs import require_text
+from bot.inputs import InputError, require_text
 from bot.intake import Taken
 from bot.locale import language_of, say
 from bot.modals import Form, Purpose
 from bot.recall import pressed
 from bot.reply import Reply, within_limits
+from bot.store import Answered, Correction
 from bot.views import CorrectButton
 from knowledge.language import Language
 
@@ -73,20 +76,38 @@ async def correct(desk: Desk, asked: Asked, language: Language) -> None:
             await acknowledge(sent, sent.response.defer)
         else:
             await defer(sent, ephemeral=True)
-        taken = await desk.intake.file(file) if file is not None else Taken(text, text)
-        new = await desk.tutor.answer(taken.text, language if is_asker else own)
-        reply, view = desk.compose(new, sent.user.id, taken.seen)
-        delivered = await deliver(sent, reply, view)
-        if answered is not None:
+        says = (await desk.intake.file(file)).text if file is not None else text
+        # An edit of the post waits until the correction is written down.
+        async with desk.lock((answered and answered.post_id) or sent.id):
+            before = await desk.store.by_answer(answer.id)
+            post = await _post_of(desk, sent, before)
+            taken = dataclasses.replace(post, seen=says) if post.seen else Taken(seen=says)
+            new = await desk.tutor.answer(taken.text, language if is_asker else own)
+            reply, view = desk.compose(new, sent.user.id, taken.seen)
+            delivered = await deliver(sent, reply, view)
+            if before is None:
+                return
+            # A post that can be read again keeps its other words, also when they are edited.
+            kept = is_asker and before.text is None and bool(post.seen)
             await desk.store.remember(
                 dataclasses.replace(
-                    answered,
+                    before,
                     answer_id=delivered.id,
                     asker_id=sent.user.id,
                     language=new.language,
                     slug=new.explanation.slug if new.explanation else None,
-                    text=taken.text,
+                    text=None if kept else taken.text,
+                    problem=problem_of(new) if kept else None,
+                    correction=Correction.of(post.seen, says) if post.seen else None,
                 )
             )
 
     await open_form(asked, Form(Purpose.CORRECT, own, submitted, seen_in(answer)))
+
+
+async def _post_of(desk: Desk, sent: Asked, answered: Answered | None) -> Taken:
+    """What the answered post hands in, as the bot reads it; empty where it cannot be read."""
+    if answered is not None:
+        with contextlib.suppress(InputError):
+            return await desk.recall.taken_again(sent, answered)
+    return Taken()

@@ -292,7 +292,7 @@ class Desk:
         if file is None:
             return Taken(text)
         taken = await self.intake.file(file)
-        return Taken("\n\n".join(filter(str.strip, (taken.text, text))), taken.seen)
+        return Taken("\n\n".join(filter(str.strip, (taken.words, text))), taken.seen)
 
     async def receive_code(
         self,
@@ -353,6 +353,7 @@ class Desk:
                 asker_id=asked.user.id,
                 language=language,
                 slug=slug,
+                problem=None,  # what only one person can see is nothing to point to
             )
             await self.store.remember(shown)
 

@@ -101,6 +101,8 @@ class Gathering:
         self._rules = rules or Rules()
         self._last: OrderedDict[int, deque[discord.Message]] = OrderedDict()
         self._known: OrderedDict[int, _Heard] = OrderedDict()
+        self.reach = self._rules.window * self._rules.most
+        """The longest time between two messages of one post."""
         self._whole: set[int] = set()
         """The channels of which it is known what was said before the bot listened."""
 
@@ -134,11 +136,11 @@ class Gathering:
         if gone is None:
             return ()
         kept.remove(gone)
-        reach = self._rules.window * self._rules.most
         return tuple(
             one
             for one in kept
-            if one.author.id == gone.author.id and abs(one.created_at - gone.created_at) <= reach
+            if one.author.id == gone.author.id
+            and abs(one.created_at - gone.created_at) <= self.reach
         )
 
     async def parts(self, message: discord.Message, own_id: int) -> tuple[discord.Message, ...]:
@@ -165,7 +167,11 @@ class Gathering:
         taken = [
             own if one.id == message.id else (await self._heard(one, own_id)).taken for one in parts
         ]
-        return Taken(_joined(each.text for each in taken), _joined(each.seen for each in taken))
+        return Taken(
+            _joined(each.words for each in taken),
+            _joined(each.seen for each in taken),
+            tuple(one.id for one in parts),
+        )
 
     def _run(
         self, around: Sequence[discord.Message], message: discord.Message
@@ -195,7 +201,7 @@ class Gathering:
         try:
             taken = await self._intake.own(message, asked_for=False)
         except InputError:
-            taken = Taken("")
+            taken = Taken()
         post = await asyncio.to_thread(parse, taken.text)
         heard = _Heard(
             message,

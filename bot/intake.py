@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from weakref import WeakValueDictionary
 
@@ -16,6 +16,7 @@ from bot import notebook, ocr, ocr_child
 from bot.delivery import BROKEN, patiently
 from bot.inputs import InputError, read_text
 from bot.ocr import ScreenReader
+from bot.store import Correction
 from knowledge.post import parse
 
 _TEXT_FILES = frozenset({".txt", ".log", ".py", notebook.SUFFIX})
@@ -28,10 +29,24 @@ _MENTION = re.compile(r"<@!?\d+>")
 
 @dataclass(frozen=True)
 class Taken:
-    """What was handed in, as text; `seen` is the part of it that was read from pictures."""
+    """What was handed in, as text."""
 
-    text: str
+    words: str = ""
     seen: str = ""
+    """What was read from pictures."""
+    parts: tuple[int, ...] = ()
+    """The messages that it stands in, when they are several."""
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "\n\n".join(filter(str.strip, (self.words, self.seen)))
+
+    def corrected(self, correction: Correction | None) -> Taken:
+        """With the pictures read as somebody corrected them."""
+        if correction is None or not self.seen:
+            return self
+        return replace(self, seen=correction.applied_to(self.seen))
 
 
 class Intake:
@@ -81,7 +96,7 @@ class Intake:
                     f"No text was found in {attachment.filename}. Paste the error as text.",
                     name=attachment.filename,
                 )
-            return Taken(seen, seen)
+            return Taken(seen=seen)
         text = await self._text(attachment)
         if _suffix(attachment) == notebook.SUFFIX:
             read = await asyncio.to_thread(notebook.read_notebook, text, attachment.filename)
@@ -135,7 +150,7 @@ class Intake:
         seen = "\n\n".join(filter(None, [await self._seen(one) for one in pictures]))
         if not seen or not (asked_for or await has_error(seen)):
             return Taken(text)
-        return Taken("\n\n".join(filter(None, (text, seen))), seen)
+        return Taken(text, seen)
 
     async def _words(
         self, message: discord.Message, attachments: Sequence[discord.Attachment]

@@ -8,6 +8,7 @@ import discord
 
 from bot.gathering import Gathering
 from bot.inputs import InputError
+from bot.intake import Taken
 from bot.store import Answered, Store
 from knowledge.language import Language
 
@@ -59,12 +60,22 @@ class Recall:
 
     async def text_of(self, asked: Asked, answered: Answered) -> str:
         """The text that was asked about: kept, or read again; empty when it is gone."""
-        if answered.text is not None or answered.post_id is None:
-            return answered.text or ""
+        if answered.text is not None:
+            return answered.text
+        taken = await self.taken_again(asked, answered)
+        return taken.corrected(answered.correction).text
+
+    async def taken_again(self, asked: Asked, answered: Answered) -> Taken:
+        """What the post hands in, read again; empty when it is gone or cannot be read.
+
+        Raises InputError for a file that cannot be read.
+        """
+        if answered.post_id is None:
+            return Taken()
         channel = asked.client.get_partial_messageable(answered.place_of_post)
         try:
             message = await channel.fetch_message(answered.post_id)
             me = asked.client.user.id if asked.client.user else 0
-            return (await self._gathering.take(message, me, asked_for=True)).text
+            return await self._gathering.take(message, me, asked_for=True)
         except discord.HTTPException:
-            return ""
+            return Taken()

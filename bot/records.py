@@ -32,6 +32,10 @@ class AnswerRecord(Record):
     points_to: Mapped[int | None] = mapped_column(BigInteger, index=True)
     as_of: Mapped[float | None]
     post_channel_id: Mapped[int | None] = mapped_column(BigInteger)
+    parts: Mapped[str | None] = mapped_column(Text)
+    """The messages that are answered together, as a JSON list of their ids."""
+    corrected: Mapped[str | None] = mapped_column(Text)
+    misread: Mapped[str | None] = mapped_column(String(64))
 
 
 class PostRecord(Record):

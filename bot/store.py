@@ -6,6 +6,8 @@ number of days that the operator set.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +22,24 @@ from knowledge.language import Language
 
 _POSTS_KEPT = timedelta(days=7)
 """For how long it is known that a post was answered: longer than any time offline is caught up."""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What the pictures of a post say, by the person who posted them."""
+
+    text: str
+    misread: str
+    """A hash of what had been read there instead: other pictures have no correction."""
+
+    @classmethod
+    def of(cls, seen: str, text: str) -> Correction:
+        """For pictures in which `seen` was read."""
+        return cls(text, _digest(seen))
+
+    def applied_to(self, seen: str) -> str:
+        """What pictures say in which this was read."""
+        return self.text if _digest(seen) == self.misread else seen
 
 
 @dataclass(frozen=True)
@@ -46,6 +66,9 @@ class Answered:
     """When the words that are answered were last changed."""
     post_channel_id: int | None = None
     """Where the post stands, when that is not where the answer stands."""
+    parts: tuple[int, ...] = ()
+    """The messages that are answered together, when they are several."""
+    correction: Correction | None = None
 
     @property
     def place_of_post(self) -> int:
@@ -112,6 +135,17 @@ class Store:
         """All answers to one message, oldest first."""
         return await self._answers(AnswerRecord.post_id == post_id)
 
+    async def with_part(self, message_id: int, reach: timedelta) -> tuple[Answered, ...]:
+        """All answers to several messages of which this is one, oldest first.
+
+        Only posts that were written at most `reach` before or after it can have it as a part.
+        """
+        # The upper bits of an id are its milliseconds.
+        far = int(reach.total_seconds() * 1000) << 22
+        near = AnswerRecord.post_id.between(message_id - far, message_id + far)
+        found = await self._answers(near & AnswerRecord.parts.is_not(None))
+        return tuple(one for one in found if message_id in one.parts)
+
     async def pointing_to(self, answer_id: int) -> tuple[Answered, ...]:
         """All answers that only point to this one, oldest first."""
         return await self._answers(AnswerRecord.points_to == answer_id)
@@ -143,12 +177,14 @@ class Store:
     async def forget_old_texts(self) -> int:
         """Drop the texts that are older than the days they may be kept; returns how many."""
         oldest = (self._clock() - self.keep).timestamp()
-        outdated = (AnswerRecord.asked_at <= oldest) & AnswerRecord.text.is_not(None)
+        outdated = (AnswerRecord.asked_at <= oldest) & (
+            AnswerRecord.text.is_not(None) | AnswerRecord.corrected.is_not(None)
+        )
         async with self._session.begin() as session:
             dropped = await session.scalars(
                 update(AnswerRecord)
                 .where(outdated)
-                .values(text=None)
+                .values(text=None, corrected=None, misread=None)
                 .returning(AnswerRecord.answer_id)
                 .execution_options(synchronize_session=False)
             )
@@ -250,6 +286,7 @@ class Store:
             return tuple(map(_answered, await session.scalars(query)))
 
     def _record(self, answered: Answered) -> AnswerRecord:
+        correction = answered.correction if self.keep else None
         return AnswerRecord(
             answer_id=answered.answer_id,
             channel_id=answered.channel_id,
@@ -264,11 +301,18 @@ class Store:
             points_to=answered.points_to,
             as_of=answered.as_of.timestamp() if answered.as_of else None,
             post_channel_id=answered.post_channel_id,
+            parts=json.dumps(answered.parts) if answered.parts else None,
+            corrected=correction.text if correction else None,
+            misread=correction.misread if correction else None,
         )
 
 
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _answered(record: AnswerRecord) -> Answered:
-    as_of = record.as_of
+    as_of, corrected, misread = record.as_of, record.corrected, record.misread
     return Answered(
         answer_id=record.answer_id,
         channel_id=record.channel_id,
@@ -282,4 +326,6 @@ def _answered(record: AnswerRecord) -> Answered:
         points_to=record.points_to,
         as_of=datetime.fromtimestamp(as_of, UTC) if as_of is not None else None,
         post_channel_id=record.post_channel_id,
+        parts=tuple(json.loads(record.parts)) if record.parts else (),
+        correction=Correction(corrected, misread) if corrected and misread else None,
     )

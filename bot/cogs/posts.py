@@ -21,7 +21,7 @@ from bot.locale import say
 from bot.render import unsure
 from bot.reply import Reply
 from bot.seen import Seen
-from bot.store import Answered, Begun
+from bot.store import Answered, Begun, Correction
 from bot.trouble import sentence
 from bot.views import delete_view
 from knowledge.language import Language, detect_language
@@ -147,13 +147,20 @@ class PostsCog(commands.Cog):
                 return  # newer words are on their way here
             self._edits.pop(message.id, None)
             answers = await self._desk.store.by_post(message.id)
+            # An answer to this person that is on its way is written down first.
+            async with self._desk.lock(message.author.id):
+                joined = () if answers else await self._joined(message.id)
             if answers:
                 await self._update(message, answers)
-            elif edited - message.created_at <= _ADDED_LATER:
-                parts = await self._parts(message)
-                await self._answer(parts[-1], parts)
+            elif not joined:
+                await self._answer_late(message)
         for answered in answers:
             await self._follow(answered)
+        if joined:
+            await self._update_posts(joined)
+            if not await self._joined(message.id):
+                async with self._desk.lock(message.id):
+                    await self._answer_late(message)
 
     async def withdraw_all(self, message_id: int) -> None:
         """Take away the answers to a deleted post; forget the message if it was an answer."""
@@ -212,17 +219,35 @@ class PostsCog(commands.Cog):
             for answer in await self._desk.store.by_post(part.id):
                 if answer.text is None and answer.points_to is None:
                     answered = True
-                    found = await self._said(part, asked_for, answer.language, again=True)
+                    found = await self._said(part, asked_for, answer.language, before=answer)
                     if found is not None and found.slug is not None:
                         await self._answers.replace(answer, part, found)
         return answered
 
     async def left_without(self, channel_id: int, message_id: int) -> None:
         """Let the answer to several messages, of which one is gone, answer the others."""
-        for message in self._gathering.forget(channel_id, message_id):
+        around = self._gathering.forget(channel_id, message_id)
+        for message in around:
             async with self._desk.lock(message.id):
                 answers = await self._desk.store.by_post(message.id)
                 await self._update(message, [one for one in answers if one.text is None])
+        heard = {message.id for message in around}
+        joined = await self._joined(message_id)
+        await self._update_posts([one for one in joined if one.post_id not in heard])
+
+    async def _joined(self, message_id: int) -> tuple[Answered, ...]:
+        """The answers to several messages of which this is one, but not the one replied to."""
+        joined = await self._desk.store.with_part(message_id, self._gathering.reach)
+        return tuple(one for one in joined if one.post_id != message_id and one.text is None)
+
+    async def _update_posts(self, answers: Sequence[Answered]) -> None:
+        """Bring answers up to date of which another part than the post replied to has changed."""
+        for answered in answers:
+            message = await self._answers.post_of(answered)
+            if message is not None:
+                async with self._desk.lock(message.id):
+                    await self._update(message, (answered,))
+                await self._follow(answered)
 
     def _is_addressed(self, message: discord.Message) -> bool:
         """Whether the message speaks to the bot: a mention in its words, or a direct message.
@@ -231,6 +256,12 @@ class PostsCog(commands.Cog):
         """
         me = self._bot.user
         return message.guild is None or (me is not None and me.id in message.raw_mentions)
+
+    async def _answer_late(self, message: discord.Message) -> None:
+        """Answer a message that got its words only now, unless that is too late."""
+        if changed_at(message) - message.created_at <= _ADDED_LATER:
+            parts = await self._parts(message)
+            await self._answer(parts[-1], parts)
 
     async def _answer(self, message: discord.Message, parts: Sequence[discord.Message]) -> None:
         """Answer a post, of which `message` is the last part, when there is something to say."""
@@ -272,34 +303,40 @@ class PostsCog(commands.Cog):
         addressed: bool,
         language: Language | None,
         *,
-        again: bool = False,
+        before: Answered | None = None,
     ) -> Found | None:
         """What to say about a post: the answer, a pointer to it, or what went wrong.
 
-        `again` is for an answer that is there already, to which nothing points.
+        `before` is an answer that is there already, to which nothing points.
         """
+        correction = before.correction if before else None
         try:
-            found = await self._find(message, addressed, language)
+            found = await self._find(message, addressed, language, correction)
         except Exception as error:
             spoken = language or detect_language(message.content)
             if isinstance(error, InputError) and not addressed:
                 return None
             told = self._sentence(message, error, spoken)
             return told if addressed else None
-        return await self._pointing(message, found) if found and not again else found
+        return await self._pointing(message, found) if found and not before else found
 
     def _sentence(self, message: discord.Message, error: Exception, language: Language) -> Found:
         view = delete_view(message.author.id, language)
         return Found(Reply(sentence(error, language)), view, language)
 
     async def _find(
-        self, message: discord.Message, asked_for: bool, language: Language | None = None
+        self,
+        message: discord.Message,
+        asked_for: bool,
+        language: Language | None,
+        correction: Correction | None,
     ) -> Found | None:
         """What to say about a post; None for silence, which nobody gets who asked.
 
         Raises InputError for a file that cannot be read.
         """
         taken = await self._gathering.take(message, self._me, asked_for=asked_for)
+        taken = taken.corrected(correction)
         if not taken.text.strip():
             spoken = language or Language.EN
             if not asked_for:
@@ -320,6 +357,8 @@ class PostsCog(commands.Cog):
             slug=explanation.slug if explanation else None,
             problem=problem_of(answer),
             title=explanation.title if explanation else "",
+            text=taken.text,
+            parts=taken.parts,
         )
 
     async def _pointing(self, message: discord.Message, found: Found) -> Found:
@@ -344,6 +383,8 @@ class PostsCog(commands.Cog):
             found.language,
             points_to=first.answer_id,
             title=found.title,
+            text=found.text,
+            parts=found.parts,
         )
 
     async def _update(self, message: discord.Message, answers: Sequence[Answered]) -> None:
@@ -358,7 +399,7 @@ class PostsCog(commands.Cog):
             asked_for = addressed or by_menu
             language = answered.language if by_menu else settings.language
             try:
-                found = await self._find(message, asked_for, language)
+                found = await self._find(message, asked_for, language, answered.correction)
             except Exception as error:
                 sentence(error, answered.language)  # the answer stays; the log has the reason
                 continue

@@ -89,6 +89,17 @@ async def test_another_error_and_another_person_get_answers_of_their_own(
     assert SLUG in shown(await group.answer(4))
 
 
+async def test_nothing_points_to_details_that_only_one_person_saw(group: StudyGroup) -> None:
+    group.say(POST)
+    answer = await group.answer(1)
+    group.press(answer, "tutor:show", user=group.friend)
+    assert (await group.answer(2)).ephemeral
+    await idle()
+    group.say(POST, author=group.friend)
+
+    assert SLUG in shown(await group.answer(3))
+
+
 async def test_the_same_error_posted_twice_at_once_gets_one_answer_and_one_pointer(
     group: StudyGroup,
 ) -> None:

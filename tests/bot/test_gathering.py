@@ -21,6 +21,7 @@ from study_group import (
     until,
 )
 
+from bot.cogs import posts
 from bot.gathering import Line, Rules, belonging
 from bot.local.server import LocalDiscord
 from knowledge.search import Searcher
@@ -156,6 +157,51 @@ async def test_parts_are_known_after_a_restart(
         await until(lambda: "Find a repair" not in labels(answer))
 
         assert SLUG in shown(answer)
+
+
+@pytest.mark.parametrize("awake", [True, False])
+async def test_a_part_that_is_deleted_after_a_restart_or_before_it_is_missed_in_the_answer(
+    local: LocalDiscord, searcher: Searcher, tmp_path: Path, awake: bool
+) -> None:
+    async with study_group(local, searcher, tmp_path / "tutor.db") as before:
+        code = before.say(BLOCK)
+        before.say(TRACEBACK)
+        await settled(before)
+    if not awake:
+        local.world.delete(code)
+    async with study_group(local, searcher, tmp_path / "tutor.db") as after:
+        answer = after.bot_messages()[0]
+        if awake:
+            local.world.delete(code)
+        await until(lambda: "Find a repair" not in labels(answer))
+
+        assert SLUG in shown(answer)
+
+
+async def test_a_part_is_followed_however_late_it_is_edited(
+    group: StudyGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = group.say(BLOCK)
+    group.say(TRACEBACK)
+    await settled(group)
+    monkeypatch.setattr(posts, "_ADDED_LATER", timedelta())
+    group.world.edit(code, {"content": "never mind"})
+    answer = group.bot_messages()[0]
+
+    await until(lambda: "Find a repair" not in labels(answer))
+
+
+async def test_a_part_that_gets_an_error_of_its_own_is_answered_alone(group: StudyGroup) -> None:
+    code = group.say(BLOCK)
+    group.say(TRACEBACK)
+    await settled(group)
+    group.world.edit(code, {"content": OTHER_TRACEBACK})
+    second = await group.answer(2)
+    first = group.bot_messages()[0]
+    await until(lambda: "Find a repair" not in labels(first))
+
+    assert second.reference == code.id and SLUG not in shown(second)
+    assert SLUG in shown(first)
 
 
 @pytest.mark.parametrize(

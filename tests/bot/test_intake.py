@@ -12,14 +12,16 @@ from study_group import (
     SLUG,
     TRACEBACK,
     StudyGroup,
+    idle,
     labels,
     shown,
     until,
 )
 from test_notebook import FAILURE, cell, notebook
 
-from bot.local.model import Interaction, Message
+from bot.local.model import Interaction, Message, Upload
 from bot.locale import say
+from bot.store import Correction
 from knowledge.language import Language
 from knowledge.post import parse
 
@@ -195,6 +197,50 @@ async def test_the_asker_corrects_the_text_and_the_answer_changes_in_place(
 
     assert OTHER in read_text_in(answer)
     assert len(group.bot_messages()) == 1
+    kept = await group.bot.desk.store.by_answer(answer.id)
+    assert kept is not None and kept.text is None
+    assert kept.correction == Correction.of(form_value(opened), OTHER)
+
+
+async def test_a_correction_stays_when_the_words_beside_the_picture_are_edited(
+    group: StudyGroup,
+) -> None:
+    post = group.say("?", ("shot.png", SHOT))
+    answer = await group.answer()
+    opened = group.press(answer, "tutor:correct")
+    await group.fill_in(opened, OTHER)
+    await until(lambda: OTHER in read_text_in(answer) and "Find a repair" not in labels(answer))
+    group.world.edit(post, {"content": f"```python\n{CODE}\n```"})
+    await until(lambda: "Find a repair" in labels(answer))
+
+    assert OTHER in read_text_in(answer) and SLUG not in shown(answer)
+    again = group.press(answer, "tutor:correct")
+    await until(lambda: again.modal is not None)
+    assert form_value(again) == OTHER
+
+
+async def test_another_picture_is_read_anew_after_a_correction(group: StudyGroup) -> None:
+    post = group.say("?", ("shot.png", SHOT))
+    answer = await group.answer()
+    opened = group.press(answer, "tutor:correct")
+    await group.fill_in(opened, OTHER)
+    await until(lambda: OTHER in read_text_in(answer))
+    wider = TRACEBACK.replace("11", "12")
+    group.world.edit(post, {"attachments": []}, [Upload("new.png", screenshot(wider))])
+    await until(lambda: SLUG in shown(answer))
+
+    assert parse(read_text_in(answer)).errors[0].message == MESSAGE.replace("11", "12")
+
+
+async def test_an_answer_by_menu_and_its_buttons_know_the_edited_post(group: StudyGroup) -> None:
+    post = group.say(TRACEBACK, author=group.friend)
+    await group.answer()
+    group.menu("Explain this error", post)
+    answer = await group.answer(2)
+    group.world.edit(post, {"content": OTHER})
+    await until(lambda: SLUG not in shown(answer))
+
+    await idle()
     kept = await group.bot.desk.store.by_answer(answer.id)
     assert kept is not None and kept.text == OTHER
 

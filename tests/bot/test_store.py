@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import discord
 import pytest
 import pytest_asyncio
 from postgres import Postgres
 from sqlalchemy import URL
 
-from bot.store import Answered, Begun, Store
+from bot.store import Answered, Begun, Correction, Store
 from knowledge.language import Language
 
 ANSWERED = Answered(
@@ -29,15 +30,20 @@ ANSWERED = Answered(
     points_to=2**61,
     as_of=datetime(2026, 1, 1, 12, 30, 0, 123_000, tzinfo=UTC),
     post_channel_id=11,
+    parts=(13, 14),
+    correction=Correction.of("RuntimeErr0r", "RuntimeError: as corrected"),
 )
 POST = Begun(post_id=14, channel_id=12, asker_id=13, guild_id=2**60)
+
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Clock:
     """A clock that a test sets."""
 
     def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.now = NOW
 
     def __call__(self) -> datetime:
         return self.now
@@ -103,6 +109,25 @@ async def test_all_answers_to_one_post_come_oldest_first(store: Store) -> None:
     assert [answered.answer_id for answered in await store.by_post(14)] == [10, 20, 30]
 
 
+async def test_an_answer_is_found_by_each_message_that_it_answers(store: Store) -> None:
+    first, last = (discord.utils.time_snowflake(NOW + timedelta(minutes=at)) for at in (0, 5))
+    joined = dataclasses.replace(ANSWERED, post_id=last, parts=(first, last))
+    await store.remember(joined)
+    await store.remember(dataclasses.replace(ANSWERED, answer_id=1, post_id=last, parts=()))
+
+    assert await store.with_part(first, timedelta(minutes=6)) == (joined,)
+    assert await store.with_part(last, timedelta(0)) == (joined,)
+    assert await store.with_part(first, timedelta(minutes=4)) == ()
+    assert await store.with_part(first + 1, timedelta(minutes=6)) == ()
+
+
+def test_a_correction_is_for_the_picture_in_which_the_same_was_read() -> None:
+    correction = Correction.of("lndexError", "IndexError")
+
+    assert correction.applied_to("lndexError") == "IndexError"
+    assert correction.applied_to("KeyError") == "KeyError"
+
+
 async def test_a_forgotten_answer_is_gone_and_forgetting_twice_is_harmless(store: Store) -> None:
     await store.remember(ANSWERED)
     await store.forget(ANSWERED.answer_id)
@@ -121,7 +146,7 @@ async def test_texts_go_after_their_days_and_the_rest_stays(store: Store, clock:
 
     old = await store.by_answer(ANSWERED.answer_id)
     young = await store.by_answer(99)
-    assert old == dataclasses.replace(ANSWERED, text=None)
+    assert old == dataclasses.replace(ANSWERED, text=None, correction=None)
     assert young is not None and young.text == ANSWERED.text
 
 
@@ -132,9 +157,9 @@ async def test_an_old_text_goes_when_the_store_is_opened(tmp_path: Path, clock: 
     clock.now += timedelta(days=31)
     async with Store(path, timedelta(days=30), clock) as after:
         found = await after.by_answer(ANSWERED.answer_id)
-    assert found is not None and found.text is None
-    assert ANSWERED.text is not None
-    assert ANSWERED.text.encode() not in everything_written(tmp_path)
+    assert found == dataclasses.replace(ANSWERED, text=None, correction=None)
+    for text in (b"Traceback", b"as corrected"):
+        assert text not in everything_written(tmp_path)
 
 
 async def test_with_zero_days_no_text_is_ever_written(tmp_path: Path) -> None:
@@ -142,9 +167,9 @@ async def test_with_zero_days_no_text_is_ever_written(tmp_path: Path) -> None:
     async with Store(path, timedelta(0)) as store:
         await store.remember(ANSWERED)
         found = await store.by_answer(ANSWERED.answer_id)
-    assert found is not None and found.text is None
-    assert ANSWERED.text is not None
-    assert ANSWERED.text.encode() not in everything_written(tmp_path)
+    assert found == dataclasses.replace(ANSWERED, text=None, correction=None)
+    for text in (b"Traceback", b"as corrected"):
+        assert text not in everything_written(tmp_path)
 
 
 async def test_many_writers_at_once_all_succeed(store: Store) -> None:
