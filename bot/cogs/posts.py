@@ -14,17 +14,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.answers import Answers, Found, changed_at
 from bot.catch_up import CatchUp
-from bot.conduct import TooSoon, may_answer_unasked, problem_of
+from bot.conduct import TooSoon, may_answer_unasked
 from bot.delivery import BROKEN
-from bot.inputs import InputError
-from bot.locale import say
-from bot.render import unsure
-from bot.reply import Reply
+from bot.responder import Responder, sorry
 from bot.seen import Seen
-from bot.store import Answered, Begun, Correction
+from bot.store import Answered, Begun
 from bot.trouble import sentence
-from bot.views import delete_view
-from knowledge.language import Language, detect_language
+from knowledge.language import detect_language
 
 if TYPE_CHECKING:
     from bot.client import TutorBot
@@ -49,6 +45,7 @@ class PostsCog(commands.Cog):
         self._conduct = bot.desk.conduct
         self._gathering = bot.desk.gathering
         self._answers = Answers(bot)
+        self._responder = Responder(bot)
         self._seen = Seen()
         self._catch_up = CatchUp(bot, self, self._seen)
         self._edits: dict[int, datetime] = {}
@@ -185,7 +182,7 @@ class PostsCog(commands.Cog):
             if message is not None:
                 settings = await self._conduct.guilds.get(begun.guild_id)
                 addressed = self._is_addressed(message)
-                found = await self._said(message, addressed, settings.language)
+                found = await self._responder.said(message, addressed, settings.language)
             if message is None or found is None:
                 if own is not None:
                     await self._answers.remove(own)
@@ -219,7 +216,9 @@ class PostsCog(commands.Cog):
             for answer in await self._desk.store.by_post(part.id):
                 if answer.text is None and answer.points_to is None:
                     answered = True
-                    found = await self._said(part, asked_for, answer.language, before=answer)
+                    found = await self._responder.said(
+                        part, asked_for, answer.language, before=answer
+                    )
                     if found is not None and found.slug is not None:
                         await self._answers.replace(answer, part, found)
         return answered
@@ -275,7 +274,7 @@ class PostsCog(commands.Cog):
         async with self._desk.lock(message.author.id):
             if len(parts) > 1 and await self._add_to(parts, asked_for=addressed):
                 return
-            found = await self._said(message, addressed, settings.language)
+            found = await self._responder.said(message, addressed, settings.language)
             if len(parts) > 1:  # the last of several speaks for all
                 await self._desk.learned.drop(*(p.id for p in parts if p.id != message.id))
             if found is None or await self._desk.store.is_done(message.id):
@@ -294,98 +293,8 @@ class PostsCog(commands.Cog):
         except TooSoon as error:
             if not addressed or error.told:
                 return None
-            return self._sentence(message, error, found.language)
+            return sorry(message, error, found.language)
         return found
-
-    async def _said(
-        self,
-        message: discord.Message,
-        addressed: bool,
-        language: Language | None,
-        *,
-        before: Answered | None = None,
-    ) -> Found | None:
-        """What to say about a post: the answer, a pointer to it, or what went wrong.
-
-        `before` is an answer that is there already, to which nothing points.
-        """
-        correction = before.correction if before else None
-        try:
-            found = await self._find(message, addressed, language, correction)
-        except Exception as error:
-            spoken = language or detect_language(message.content)
-            if isinstance(error, InputError) and not addressed:
-                return None
-            told = self._sentence(message, error, spoken)
-            return told if addressed else None
-        return await self._pointing(message, found) if found and not before else found
-
-    def _sentence(self, message: discord.Message, error: Exception, language: Language) -> Found:
-        view = delete_view(message.author.id, language)
-        return Found(Reply(sentence(error, language)), view, language)
-
-    async def _find(
-        self,
-        message: discord.Message,
-        asked_for: bool,
-        language: Language | None,
-        correction: Correction | None,
-    ) -> Found | None:
-        """What to say about a post; None for silence, which nobody gets who asked.
-
-        Raises InputError for a file that cannot be read.
-        """
-        taken = await self._gathering.take(message, self._me, asked_for=asked_for)
-        taken = taken.corrected(correction)
-        if not taken.text.strip():
-            spoken = language or Language.EN
-            if not asked_for:
-                return None
-            return Found(unsure(spoken, ()), delete_view(message.author.id, spoken), spoken)
-        answer = await self._desk.tutor.answer(taken.text, language)
-        if asked_for or answer.post.errors:
-            guild_id = message.guild.id if message.guild else None
-            await self._desk.learn(answer, message.id, guild_id, message.author.id)
-        if answer.explanation is None and not asked_for:
-            return None
-        reply, view = self._desk.compose(answer, message.author.id, taken.seen)
-        explanation = answer.explanation
-        return Found(
-            reply,
-            view,
-            answer.language,
-            slug=explanation.slug if explanation else None,
-            problem=problem_of(answer),
-            title=explanation.title if explanation else "",
-            text=taken.text,
-            parts=taken.parts,
-        )
-
-    async def _pointing(self, message: discord.Message, found: Found) -> Found:
-        """A pointer, where the same person got an answer to the same problem a moment ago."""
-        if found.problem is None or message.guild is None:
-            return found
-        since = message.created_at - self._conduct.rules.repeats
-        first = await self._desk.store.first_of_problem(
-            message.guild.id,
-            message.author.id,
-            found.problem,
-            after=discord.utils.time_snowflake(since),
-            before=message.id,
-        )
-        if first is None:
-            return found
-        place = self._bot.get_partial_messageable(first.channel_id, guild_id=first.guild_id)
-        link = place.get_partial_message(first.answer_id).jump_url
-        return Found(
-            Reply(say(found.language, "answer.same_problem", link=link)),
-            delete_view(message.author.id, found.language),
-            found.language,
-            points_to=first.answer_id,
-            title=found.title,
-            text=found.text,
-            parts=found.parts,
-        )
 
     async def _update(self, message: discord.Message, answers: Sequence[Answered]) -> None:
         """Bring the answers to an edited post up to date."""
@@ -399,7 +308,9 @@ class PostsCog(commands.Cog):
             asked_for = addressed or by_menu
             language = answered.language if by_menu else settings.language
             try:
-                found = await self._find(message, asked_for, language, answered.correction)
+                found = await self._responder.find(
+                    message, asked_for, language, answered.correction
+                )
             except Exception as error:
                 sentence(error, answered.language)  # the answer stays; the log has the reason
                 continue
@@ -407,7 +318,7 @@ class PostsCog(commands.Cog):
                 await self._answers.withdraw(answered)
                 await self._desk.store.reopen(message.id)
             else:
-                pointing = found if by_menu else await self._pointing(message, found)
+                pointing = found if by_menu else await self._responder.pointing(message, found)
                 await self._answers.replace(answered, message, pointing)
 
     async def _follow(self, before: Answered) -> None:
