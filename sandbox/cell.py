@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 from sandbox import cuda, folder, guest, kernel, landlock, seccomp, view, wire
+from sandbox.keeper import Keeper, start_keeper
 from sandbox.protocol import Device, Limits, Tier
 
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
@@ -34,12 +35,15 @@ FLAGS = (
     | kernel.CLONE_NEWIPC
     | kernel.CLONE_NEWUTS
 )
+OWN_PROCESSES = 2
+"""The guard and the keeper, which a snippet's own do not include."""
 UID = 1000
 """The user and group id of a snippet inside its cell."""
 _MIB = 1024 * 1024
 _WATCH_S = 0.05
 _STATM_RESIDENT = 1
 _NOTE = struct.Struct("!I")
+_READY = b"ready "
 
 _FILES_AT_MOST = 4096
 
@@ -98,8 +102,10 @@ def _guard(arm: wire.Arm, fds: Fds, mapped: int | None, control: socket.socket) 
     ended = os.pidfd_open(pid)
     watched.register(ended, select.POLLIN)
     why = b"".join(iter(lambda: os.read(ready_r, 1024), b""))
-    if why != b"ready":
+    if not why.startswith(_READY):
         raise OSError(why.decode("utf-8", "replace") or "the walls could not be built")
+    kept = int(why.removeprefix(_READY))
+    keeper = Keeper(kept) if kept else None
     handed = [os.pidfd_open(os.getpid())]
     if arm.tier is Tier.STRONG:
         handed.append(os.open(arm.scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
@@ -111,11 +117,11 @@ def _guard(arm: wire.Arm, fds: Fds, mapped: int | None, control: socket.socket) 
     for fd in handed:
         os.close(fd)
     watched.register(control, select.POLLIN)
-    over = _wait(arm, pid, watched, ended, before)
+    over = _wait(arm, pid, watched, before, keeper)
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(ended, signal.SIGKILL)
     _, status, usage = os.wait4(pid, 0)
-    _end_others()
+    _end_others(keeper)
     ending = wire.Ending(
         wait_status=status,
         cpu_s=max(0.0, usage.ru_utime + usage.ru_stime - before.cpu_s),
@@ -127,20 +133,29 @@ def _guard(arm: wire.Arm, fds: Fds, mapped: int | None, control: socket.socket) 
     wire.send(control, report[_NOTE.size : _NOTE.size + min(length, len(report) - _NOTE.size)])
 
 
-def _end_others() -> None:
+def _end_others(keeper: Keeper | None) -> None:
     """End whatever the snippet left running, so that nothing of it lives when its end is told.
 
-    This process's own end would do that too; but that takes longer than the run of a small snippet.
+    Of the keeper, if there is one, only its memory is left then. This process's own end would do
+    all that too; but that takes longer than the run of a small snippet.
     """
     if os.getpid() != 1:
         # No namespace parts the cell's processes from others (floor tier); it has one only.
         return
     with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)
-    # Whoever loses its parent becomes a child of this process: without a child, none is left.
+    # Whoever loses its parent becomes a child of this process.
     with contextlib.suppress(ChildProcessError):
-        while True:
+        while _others(keeper):
             os.waitpid(-1, 0)
+    if keeper is not None:
+        keeper.wait_until_harmless()
+
+
+def _others(keeper: Keeper | None) -> set[int]:
+    """All processes of the cell but this one, process 1, and the keeper."""
+    pids = {int(name) for name in os.listdir("/proc") if name.isdecimal()}  # noqa: PTH208
+    return pids - {1} - (set() if keeper is None else keeper.pids())
 
 
 class _Use:
@@ -177,7 +192,7 @@ def _resident(pid: int) -> int:
 
 
 def _wait(
-    arm: wire.Arm, pid: int, watched: select.poll, ended: int, before: _Use
+    arm: wire.Arm, pid: int, watched: select.poll, before: _Use, keeper: Keeper | None
 ) -> Literal["", "memory", "disk"]:
     """Wait until the snippet's process ends, the pool wants it ended, or it takes too much."""
     watching = arm.watch_memory or arm.tier is Tier.FLOOR
@@ -186,7 +201,7 @@ def _wait(
         if events:
             # Its own end, or a word (or the end) of the pool: both mean that it is over.
             return ""
-        if arm.watch_memory and _memory(arm, pid, before) > arm.limits.memory_mib * _MIB:
+        if arm.watch_memory and _memory(arm, pid, before, keeper) > arm.limits.memory_mib * _MIB:
             return "memory"
         if arm.tier is Tier.FLOOR and folder.is_fuller(
             (arm.scratch, arm.temporary), _FILES_AT_MOST, arm.limits.scratch_mib * _MIB
@@ -195,12 +210,9 @@ def _wait(
             return "disk"
 
 
-def _memory(arm: wire.Arm, pid: int, before: _Use) -> int:
+def _memory(arm: wire.Arm, pid: int, before: _Use, keeper: Keeper | None) -> int:
     """Bytes that all processes of the cell wrote beyond what they were born with."""
-    if arm.tier is Tier.FLOOR:
-        pids = [pid]
-    else:
-        pids = [int(name) for name in os.listdir("/proc") if name.isdecimal() and name != "1"]  # noqa: PTH208
+    pids = {pid} if arm.tier is Tier.FLOOR else _others(keeper)
     return sum(max(0, _written(each) - before.written) for each in pids)
 
 
@@ -252,11 +264,12 @@ def _snippet_process(arm: wire.Arm, fds: Fds, report: mmap.mmap, ready: int, pro
         job = _arrange(fds, ready)
         ready = job + 1
         _walls(arm)
+        keeper = start_keeper() if arm.keeper else 0
     except Exception as problem:
         os.write(ready, f"{type(problem).__name__}: {problem}".encode())
         os._exit(3)
     itself = os.getpid()
-    os.write(ready, b"ready")
+    os.write(ready, _READY + str(keeper).encode())
     os.close(ready)
     try:
         order = _read_job(job)
@@ -341,7 +354,11 @@ def _limit(arm: wire.Arm) -> None:
         (resource.RLIMIT_RTPRIO, 0),
         (resource.RLIMIT_NICE, 0),
         (resource.RLIMIT_SIGPENDING, 1024),
-        *([(resource.RLIMIT_NPROC, limits.processes + 1)] if arm.tier is Tier.STRONG else []),
+        *(
+            [(resource.RLIMIT_NPROC, limits.processes + OWN_PROCESSES)]
+            if arm.tier is Tier.STRONG
+            else []
+        ),
     ):
         _, hard = resource.getrlimit(kind)
         least = value if hard == resource.RLIM_INFINITY else min(value, hard)

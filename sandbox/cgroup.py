@@ -59,7 +59,7 @@ class Group:
         return "memory" in self._folders
 
     def limit(self, memory_mib: int, processes: int) -> None:
-        """Set what the group may use. Raises OSError."""
+        """Set what the group may use, all its processes together. Raises OSError."""
         if memory := self._folders.get("memory"):
             most = (memory_mib + _OWN_NEED_MIB) * _MIB
             (memory / self._files.memory_max).write_text(str(most))
@@ -67,8 +67,7 @@ class Group:
             if swap.exists():
                 swap.write_text(str(most if self._files.swap_is_total else 0))
         if pids := self._folders.get("pids"):
-            # One more for the guard.
-            (pids / "pids.max").write_text(str(processes + 1))
+            (pids / "pids.max").write_text(str(processes))
 
     def open_entrances(self) -> list[int]:
         """Open descriptors; a process that writes "0" to each is in the group."""

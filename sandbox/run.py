@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sandbox import view, wire
-from sandbox.cell import NAMESPACES
+from sandbox.cell import NAMESPACES, OWN_PROCESSES
 from sandbox.cgroup import Cgroups, Group
 from sandbox.folder import Folder
 from sandbox.harvest import harvest
@@ -121,7 +121,7 @@ class Cell:
             raise CellError(f"no control group: {problem}") from problem
         cell = cls(parent, tier, limits, group)
         try:
-            group.limit(limits.memory_mib, limits.processes)
+            group.limit(limits.memory_mib, limits.processes + OWN_PROCESSES)
             async with asyncio.timeout(patience):
                 await cell._arm(slot, cuda, rehearsed)
         except BaseException as problem:
@@ -147,6 +147,8 @@ class Cell:
             temporary=temporary,
             cgroups=len(entrances),
             watch_memory=not self._group.counts_memory,
+            # Nobody tried what a GPU's driver makes of it.
+            keeper=self._tier is Tier.STRONG and cuda is None,
             cuda=cuda,
             rehearsed=rehearsed,
         )
@@ -218,9 +220,11 @@ class Cell:
                 seen.cut = Cut.OUTPUT
             seen.wall_s = time.monotonic() - begun
             if seen.ending is None:
-                # Otherwise the guard told it when all processes but itself had ended.
+                # Otherwise the guard told it when nothing but itself could write any more.
                 await self._dead()
-            await asyncio.gather(seen.stdout.end(_DRAIN_S), seen.stderr.end(_DRAIN_S))
+                await asyncio.gather(seen.stdout.end(_DRAIN_S), seen.stderr.end(_DRAIN_S))
+            seen.stdout.drain()
+            seen.stderr.drain()
             if flood.is_set() and seen.cut is Cut.NO:
                 seen.cut = Cut.OUTPUT
             seen.out_of_memory = self._group.out_of_memory()

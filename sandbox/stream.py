@@ -39,16 +39,17 @@ class Stream:
         os.set_blocking(fd, False)
         asyncio.get_running_loop().add_reader(fd, self._read)
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Take some of what came; False when there is no more, now or ever."""
         try:
             data = os.read(self._fd, _CHUNK)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data = b""
         if not data:
             self._detach()
-            return
+            return False
         self._total += len(data)
         room = self._most - len(self._first)
         self._first += data[:room]
@@ -57,6 +58,7 @@ class Stream:
             self._flood.set()
         if self._hear is not None:
             self._hear(data)
+        return True
 
     def _detach(self) -> None:
         if self._fd >= 0:
@@ -70,6 +72,12 @@ class Stream:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._ended.wait()
+
+    def drain(self) -> None:
+        """Take what was written so far, and stop reading."""
+        while self._fd >= 0 and self._read():
+            pass
+        self._detach()
 
     def close(self) -> None:
         """Stop reading."""

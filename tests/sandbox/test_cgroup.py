@@ -29,7 +29,7 @@ def test_version_1_makes_a_folder_per_controller_below_the_own_group(tmp_path: P
     folders = sorted(p for p in tmp_path.rglob("cell-1"))
     assert [p.parent.parent.name for p in folders] == ["user", "user"]
     assert (folders[0] / "memory.limit_in_bytes").read_text() == str(196 << 20)
-    assert (folders[1] / "pids.max").read_text() == "11"
+    assert (folders[1] / "pids.max").read_text() == "10"
     assert group.counts_memory
     assert "version 1 bound memory and pids" in found.why
 

@@ -43,6 +43,21 @@ def test_a_stream_keeps_its_two_ends_and_counts_what_is_lost(length: int, most: 
         assert f"{length - most} bytes left out" in stream.text
 
 
+def test_a_drained_stream_has_what_was_written_while_it_is_still_held_open() -> None:
+    content = b"a" * 60_000 + b"end"
+
+    async def drained() -> Stream:
+        read, write = os.pipe()
+        os.write(write, content)
+        stream = Stream(1 << 20)
+        stream.attach(read, asyncio.Event())
+        stream.drain()
+        os.close(write)
+        return stream
+
+    assert asyncio.run(drained()).text == content.decode()
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe", "é".encode()[:1], b"\xed\xa0\x80"])
 def test_bytes_that_are_no_text_are_replaced(content: bytes) -> None:
     stream, _ = asyncio.run(_read(content, 1024))
