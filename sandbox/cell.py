@@ -3,7 +3,7 @@
 The guard is process 1 of the cell's own process namespace (strong tier): it builds the walls, waits
 for the snippet's process, tells the pool how that ended, and by ending takes down whatever is left.
 The snippet's process is its child, has no descriptor to the pool, and cannot signal or look into
-the guard.
+the guard. Beside it stands the keeper of its memory (strong tier, see `sandbox.keeper`).
 """
 
 from __future__ import annotations

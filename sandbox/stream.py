@@ -11,6 +11,8 @@ from collections.abc import Callable
 from sandbox.runner import Progress, Watch
 
 _CHUNK = 1 << 16
+_PIPE_AT_MOST = 1 << 20
+"""Bytes that a pipe holds which its writer enlarged (fs.pipe-max-size, for one without rights)."""
 _TELL_EVERY_S = 0.25
 _TOLD_AT_MOST = 4000
 
@@ -75,8 +77,10 @@ class Stream:
 
     def drain(self) -> None:
         """Take what was written so far, and stop reading."""
-        while self._fd >= 0 and self._read():
-            pass
+        # Bounded, should somebody write faster than it is read.
+        for _ in range(_PIPE_AT_MOST // _CHUNK + 1):
+            if self._fd < 0 or not self._read():
+                break
         self._detach()
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 
 import pytest
@@ -44,10 +45,11 @@ def test_a_stream_keeps_its_two_ends_and_counts_what_is_lost(length: int, most: 
 
 
 def test_a_drained_stream_has_what_was_written_while_it_is_still_held_open() -> None:
-    content = b"a" * 60_000 + b"end"
+    content = b"a" * (1 << 19) + b"end"
 
     async def drained() -> Stream:
         read, write = os.pipe()
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 1 << 20)
         os.write(write, content)
         stream = Stream(1 << 20)
         stream.attach(read, asyncio.Event())
