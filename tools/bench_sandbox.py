@@ -135,7 +135,7 @@ def _docker() -> Way | str:
         return "not measured: no container engine answers"
     if subprocess.run([engine, "image", "inspect", IMAGE], capture_output=True).returncode:
         return f"not measured: no image {IMAGE} (TUTOR_BENCH_IMAGE names another with torch)"
-    python = os.environ.get("TUTOR_BENCH_PYTHON", "/opt/tutor/bin/python")
+    python = os.environ.get("TUTOR_BENCH_PYTHON", "/opt/traceback-tutor/bin/python")
     walls = ("--rm", "--network", "none", "--cap-drop", "ALL", "--read-only")
     return _by_command(engine, "run", *walls, "--entrypoint", python, IMAGE, "-c")
 
