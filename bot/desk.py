@@ -353,7 +353,9 @@ class Desk:
                 asker_id=asked.user.id,
                 language=language,
                 slug=slug,
-                problem=None,  # what only one person can see is nothing to point to
+                # What only one person sees is nothing to point to, and follows no edit.
+                problem=None,
+                parts=(),
             )
             await self.store.remember(shown)
 
