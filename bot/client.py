@@ -156,6 +156,11 @@ class TutorBot(commands.AutoShardedBot):
         self.window = window or Window()
         """How far to look back after an absence."""
 
+    @property
+    def own_id(self) -> int:
+        """The bot's own id; 0 before the login."""
+        return self.user.id if self.user else 0
+
     async def setup_hook(self) -> None:
         """Called by discord.py once, after the login and before the first event."""
         self.add_dynamic_items(*ITEMS)

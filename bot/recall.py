@@ -75,7 +75,6 @@ class Recall:
         channel = asked.client.get_partial_messageable(answered.place_of_post)
         try:
             message = await channel.fetch_message(answered.post_id)
-            me = asked.client.user.id if asked.client.user else 0
-            return await self._gathering.take(message, me, asked_for=True)
+            return await self._gathering.take(message, asked.client.own_id, asked_for=True)
         except discord.HTTPException:
             return Taken()

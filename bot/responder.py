@@ -62,7 +62,7 @@ class Responder:
 
         Raises InputError for a file that cannot be read.
         """
-        me = self._bot.user.id if self._bot.user else 0
+        me = self._bot.own_id
         taken = await self._desk.gathering.take(message, me, asked_for=asked_for)
         taken = taken.corrected(correction)
         if not taken.text.strip():

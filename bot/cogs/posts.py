@@ -118,7 +118,7 @@ class PostsCog(commands.Cog):
 
     async def look_at(self, message: discord.Message) -> None:
         """Answer a message that is new, when there is something to say."""
-        self._gathering.hear(message, self._me)
+        self._gathering.hear(message, self._bot.own_id)
         if not is_typed_by_a_person(message):
             return
         async with self._desk.lock(message.id):
@@ -144,13 +144,15 @@ class PostsCog(commands.Cog):
                 return  # newer words are on their way here
             self._edits.pop(message.id, None)
             answers = await self._desk.store.by_post(message.id)
-            # An answer to this person that is on its way is written down first.
-            async with self._desk.lock(message.author.id):
-                joined = () if answers else await self._joined(message.id)
+            joined: Sequence[Answered] = ()
             if answers:
                 await self._update(message, answers)
-            elif not joined:
-                await self._answer_late(message)
+            else:
+                # An answer to this person that is on its way is written down first.
+                async with self._desk.lock(message.author.id):
+                    joined = await self._joined(message.id)
+                if not joined:
+                    await self._answer_late(message)
         for answered in answers:
             await self._follow(answered)
         if joined:
@@ -199,15 +201,11 @@ class PostsCog(commands.Cog):
             with contextlib.suppress(discord.HTTPException, *BROKEN):
                 await message.reply(text)
 
-    @property
-    def _me(self) -> int:
-        return self._bot.user.id if self._bot.user else 0
-
     async def _parts(self, message: discord.Message) -> tuple[discord.Message, ...]:
         """The messages that are one post with this one, itself among them, oldest first."""
         if not self._bot.intents.message_content:
             return (message,)  # what was said around it cannot be read
-        return await self._gathering.parts(message, self._me)
+        return await self._gathering.parts(message, self._bot.own_id)
 
     async def _add_to(self, parts: Sequence[discord.Message], *, asked_for: bool) -> bool:
         """Let the answer to some of these messages answer all; whether there is one."""
