@@ -35,8 +35,6 @@ FLAGS = (
     | kernel.CLONE_NEWIPC
     | kernel.CLONE_NEWUTS
 )
-OWN_PROCESSES = 2
-"""The guard and the keeper, which a snippet's own do not include."""
 UID = 1000
 """The user and group id of a snippet inside its cell."""
 _MIB = 1024 * 1024
@@ -354,11 +352,7 @@ def _limit(arm: wire.Arm) -> None:
         (resource.RLIMIT_RTPRIO, 0),
         (resource.RLIMIT_NICE, 0),
         (resource.RLIMIT_SIGPENDING, 1024),
-        *(
-            [(resource.RLIMIT_NPROC, limits.processes + OWN_PROCESSES)]
-            if arm.tier is Tier.STRONG
-            else []
-        ),
+        *([(resource.RLIMIT_NPROC, arm.processes)] if arm.tier is Tier.STRONG else []),
     ):
         _, hard = resource.getrlimit(kind)
         least = value if hard == resource.RLIM_INFINITY else min(value, hard)

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sandbox import view, wire
-from sandbox.cell import NAMESPACES, OWN_PROCESSES
+from sandbox.cell import NAMESPACES
 from sandbox.cgroup import Cgroups, Group
 from sandbox.folder import Folder
 from sandbox.harvest import harvest
@@ -121,9 +121,12 @@ class Cell:
             raise CellError(f"no control group: {problem}") from problem
         cell = cls(parent, tier, limits, group)
         try:
-            group.limit(limits.memory_mib, limits.processes + OWN_PROCESSES)
+            # Nobody tried what a GPU's driver makes of a keeper.
+            keeper = tier is Tier.STRONG and cuda is None
+            processes = limits.processes + (2 if keeper else 1)  # the guard and the keeper
+            group.limit(limits.memory_mib, processes)
             async with asyncio.timeout(patience):
-                await cell._arm(slot, cuda, rehearsed)
+                await cell._arm(slot, cuda, rehearsed, keeper, processes)
         except BaseException as problem:
             await cell.close()
             if isinstance(problem, TimeoutError):
@@ -133,7 +136,9 @@ class Cell:
             raise
         return cell
 
-    async def _arm(self, slot: int, cuda: wire.Cuda | None, rehearsed: bool) -> None:
+    async def _arm(
+        self, slot: int, cuda: wire.Cuda | None, rehearsed: bool, keeper: bool, processes: int
+    ) -> None:
         scratch, temporary = view.SCRATCH, "/tmp"  # noqa: S108 - inside the cell
         if self._tier is not Tier.STRONG:
             self._folder = Folder()
@@ -147,8 +152,8 @@ class Cell:
             temporary=temporary,
             cgroups=len(entrances),
             watch_memory=not self._group.counts_memory,
-            # Nobody tried what a GPU's driver makes of it.
-            keeper=self._tier is Tier.STRONG and cuda is None,
+            processes=processes,
+            keeper=keeper,
             cuda=cuda,
             rehearsed=rehearsed,
         )

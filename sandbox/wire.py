@@ -65,7 +65,9 @@ class Arm(Frozen):
     cgroups: Annotated[int, Field(ge=0, le=8)]
     watch_memory: bool
     """True when no cgroup counts memory, so that the cell's guard has to."""
-    keeper: bool = False
+    processes: Annotated[int, Field(ge=2)]
+    """How many processes there may be: the snippet's, the guard, and the keeper, if any."""
+    keeper: bool
     """True to tell the end of the run before its memory is freed."""
     rehearsed: bool = False
     """True to take the time, before the cell says that it is armed, to make training quick."""
